@@ -64,11 +64,11 @@ class StoreError(AlertdError):
     """The database cannot be used."""
 
 
-class StoreHeld(StoreError):  # noqa: N818 - read aloud it is a state, not an error's name
+class StoreHeld(StoreError):
     """Another daemon holds the store."""
 
 
-class BudgetSpent(AlertdError):  # noqa: N818
+class BudgetSpent(AlertdError):
     """No slot came free before the deadline."""
 
 

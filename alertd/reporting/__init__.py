@@ -1,1 +1,1 @@
-"""The reporting API: what can be asked, how it is asked, and what comes back. The only place that knows HTTP or the API's quirks."""
+"""The reporting API: what can be asked and what comes back. The only place that knows HTTP or the API's quirks."""

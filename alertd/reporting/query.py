@@ -71,7 +71,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Filters, all of which must hold, and the numeric properties to return. Raises QueryError for a metric that is not numeric."""
+    """Filters, all of which must hold, and the numeric properties to return. Raises QueryError where it must."""
 
     filters: tuple[Filter, ...]
     metrics: tuple[str, ...]
