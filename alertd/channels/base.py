@@ -1,0 +1,78 @@
+"""What every channel has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from alertd.facts import Kind, Level
+
+# What a channel must remember to go on in the same thread: Slack's channel and ts, a Message-ID. Never a secret.
+Receipt: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A rendered notice on its way to one receiver."""
+
+    key: str  # a UUID, the same on every attempt: client_msg_id, Message-ID
+    kind: Kind
+    level: Level
+    parts: Mapping[str, str]  # the blocks of the channel's template, rendered
+    repeat: bool = False  # an earlier attempt may have arrived
+
+
+@dataclass(frozen=True)
+class SlackAccess:
+    """How to reach Slack's Web API."""
+
+    url: str = "https://slack.com/api/"
+    bot_token: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class MailAccess:
+    """How to reach the mail server. `tls` is starttls, tls or none."""
+
+    host: str | None = None
+    port: int | None = None
+    username: str | None = None
+    password: Callable[[], str | None] = lambda: None
+    sender: str | None = None
+    tls: str = "starttls"
+
+
+@dataclass(frozen=True)
+class Access:
+    """All that channels need to know of the deployment. `secret` reads an environment variable or its _FILE twin."""
+
+    slack: SlackAccess = field(default_factory=SlackAccess)
+    mail: MailAccess = field(default_factory=MailAccess)
+    secret: Callable[[str], str | None] = lambda _name: None
+
+
+class Channel(BaseModel):
+    """One receiver's options, and how to send to it. Frozen; built from receivers.yaml.
+
+    `pace` is the least time between two messages in milliseconds; `edits` says that an earlier message can be kept true.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    pace: ClassVar[int] = 0
+
+    @property
+    def edits(self) -> bool:
+        """Whether this receiver's first message can be changed later."""
+        return False
+
+    def missing(self, access: Access) -> str | None:
+        """What the deployment still has to set for this receiver, in a sentence; None when it is ready."""
+        raise NotImplementedError
+
+    def send(self, message: Message, thread: Receipt | None, access: Access) -> Receipt:
+        """Send one message, into `thread` if the incident has one there. DeliveryError if it was not surely taken."""
+        raise NotImplementedError

@@ -1,0 +1,51 @@
+"""Arithmetic over groups, vectorised: a million conversations in a thousand groups cost a few NumPy calls."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alertd.reporting.table import Column, Mask
+
+
+def sizes(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """How many rows each group has."""
+    return np.bincount(groups, minlength=count)[:count].astype(np.intp)
+
+
+def totals(values: Column, groups: NDArray[np.intp], count: int) -> Column:
+    """The sum of each group; 0 for an empty one."""
+    return np.bincount(groups, weights=values, minlength=count)[:count]
+
+
+def extremes(values: Column, groups: NDArray[np.intp], count: int, *, largest: bool) -> Column:
+    """The largest or smallest value of each group; NaN for an empty one."""
+    result = np.full(count, np.nan)
+    (np.fmax if largest else np.fmin).at(result, groups, values)
+    return result
+
+
+def quantiles(values: Column, groups: NDArray[np.intp], count: int, q: float) -> Column:
+    """The q-quantile of each group by linear interpolation, as `numpy.quantile` does it; NaN for an empty one."""
+    order = np.lexsort((values, groups))
+    ordered, lengths = values[order], sizes(groups, count)
+    filled = lengths > 0
+    starts = (np.cumsum(lengths) - lengths)[filled]
+    position = (lengths[filled] - 1) * q
+    low = np.floor(position).astype(np.intp)
+    high = np.minimum(low + 1, lengths[filled] - 1)
+    result = np.full(count, np.nan)
+    result[filled] = _between(ordered[starts + low], ordered[starts + high], position - low)
+    return result
+
+
+def _between(low: Column, high: Column, share: Column) -> Column:
+    # The form that numpy.quantile uses: exact at both ends and monotonic.
+    step = high - low
+    return np.where(share >= 0.5, high - step * (1 - share), low + step * share)
+
+
+def present(values: Column, groups: NDArray[np.intp]) -> tuple[Column, NDArray[np.intp]]:
+    """Only the rows that have a value, with their groups."""
+    there: Mask = ~np.isnan(values)
+    return values[there], groups[there]

@@ -1,0 +1,1 @@
+"""From transitions to messages: incidents, notices, rendering, the outbox."""
