@@ -15,7 +15,7 @@ def sizes(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 def totals(values: Column, groups: NDArray[np.intp], count: int) -> Column:
     """The sum of each group; 0 for an empty one."""
-    return np.bincount(groups, weights=values, minlength=count)[:count]
+    return np.bincount(groups, weights=values, minlength=count)[:count].astype(np.float64)
 
 
 def extremes(values: Column, groups: NDArray[np.intp], count: int, *, largest: bool) -> Column:

@@ -1,0 +1,1 @@
+"""Tables to verdicts, the alert state machine, the tick."""

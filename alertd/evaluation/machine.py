@@ -1,0 +1,114 @@
+"""The alert state machine: inactive → pending → firing ↔ recovering → inactive, as one pure function.
+
+The semantics are Prometheus's with three differences: nothing resolves by the passing of time, time in which nothing was
+known does not count, and all of it persists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alertd.clock import Duration, Instant
+from alertd.evaluation.judging import level_of
+from alertd.facts import Alert, Change, Evidence, Level, State, Transition, Verdict
+from alertd.rulebook.rule import Rule
+
+# What the machine may do after a complete answer that no longer contains the group.
+_GONE = {True: Change.LEFT, False: Change.UNOBSERVED}
+
+
+def step(alert: Alert, verdict: Verdict, rule: Rule) -> Transition:
+    """Move one alert by one verdict. Only evidence `ok` moves it (I3)."""
+    as_of = verdict.window.end
+    if verdict.evidence is not Evidence.OK or verdict.value is None:
+        contained = verdict.evidence in (Evidence.NO_DATA, Evidence.INSUFFICIENT)
+        return Transition(alert, replace(alert, seen_at=as_of) if contained else alert, Change.KEPT)
+    level = level_of(rule, verdict.value, alert.level if alert.fires else Level.OK)
+    after, change = _move(alert, level, rule, as_of)
+    return Transition(alert, _record(after, alert, verdict, rule), change)
+
+
+def step_absent(alert: Alert, rule: Rule, as_of: Instant) -> Transition:
+    """Move an alert whose group a complete answer does not contain.
+
+    A conversation that is gone has left the selection; any other group is forgotten only after a while (I3).
+    """
+    unseen = as_of - (alert.seen_at if alert.seen_at is not None else as_of)
+    if rule.single or unseen >= rule.forgets_after:
+        return Transition(alert, _quiet(alert), _GONE[rule.single])
+    return Transition(alert, alert, Change.KEPT)
+
+
+def restart(alert: Alert) -> Alert:
+    """The alert after its rule's question has changed: a firing one stays until it is judged anew, `for` starts again."""
+    return alert if alert.fires else _quiet(alert)
+
+
+def _move(alert: Alert, level: Level, rule: Rule, as_of: Instant) -> tuple[Alert, Change]:
+    passed = _passed(alert, rule, as_of)
+    match alert.state:
+        case State.INACTIVE if level is Level.OK:
+            return alert, Change.QUIET
+        case State.INACTIVE:
+            started = replace(alert, state=State.PENDING, level=level, since=as_of, held=0, cleared=0, peak=None)
+            return _fire_if_due(started, level, rule, Change.STARTED)
+        case State.PENDING if level is Level.OK:
+            return _quiet(alert), Change.DROPPED
+        case State.PENDING:
+            return _fire_if_due(replace(alert, held=alert.held + passed), level, rule, Change.WAITS)
+        case _ if level is Level.OK:
+            return _recover(alert, rule, passed)
+        case _:
+            return _go_on(alert, level)
+
+
+def _fire_if_due(alert: Alert, level: Level, rule: Rule, otherwise: Change) -> tuple[Alert, Change]:
+    if alert.held >= rule.hold:
+        return replace(alert, state=State.FIRING, level=level), Change.HELD
+    return replace(alert, level=level), otherwise
+
+
+def _recover(alert: Alert, rule: Rule, passed: Duration) -> tuple[Alert, Change]:
+    cleared = alert.cleared + passed if alert.state is State.RECOVERING else 0
+    if cleared >= rule.keep_firing:
+        return _quiet(alert), Change.RECOVERED
+    return replace(alert, state=State.RECOVERING, cleared=cleared), Change.CLEARING
+
+
+def _go_on(alert: Alert, level: Level) -> tuple[Alert, Change]:
+    after = replace(alert, state=State.FIRING, level=level, cleared=0)
+    if level is not alert.level:
+        return after, Change.WORSENED if level.rank > alert.level.rank else Change.EASED
+    return after, Change.RELAPSED if alert.state is State.RECOVERING else Change.CONTINUES
+
+
+def _passed(alert: Alert, rule: Rule, as_of: Instant) -> Duration:
+    """The time since the last judgement that counts: at most `every`, so that downtime does not (I6)."""
+    if alert.judged_at is None:
+        return 0
+    return max(0, min(as_of - alert.judged_at, rule.every))
+
+
+def _quiet(alert: Alert) -> Alert:
+    return Alert(alert.rule, alert.group, seen_at=alert.seen_at, judged_at=alert.judged_at)
+
+
+def _record(after: Alert, before: Alert, verdict: Verdict, rule: Rule) -> Alert:
+    as_of = verdict.window.end
+    known = before.peak if after.since == before.since else None
+    peak = _worse(known, verdict.value, rule) if after.state is not State.INACTIVE else None
+    return replace(
+        after,
+        judged_at=as_of,
+        seen_at=as_of,
+        value=verdict.value,
+        peak=peak,
+        conversations=verdict.conversations,
+        examples=verdict.examples,
+    )
+
+
+def _worse(one: float | None, other: float | None, rule: Rule) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other) if rule.limits[0].direction == "above" else min(one, other)

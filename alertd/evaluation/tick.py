@@ -1,0 +1,165 @@
+"""The tick: everything due at one instant, planned together, judged as the answers come, each rule settled in one transaction.
+
+Read from top to bottom: `tick` is the way of a fact from "what is due?" to rows in the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+
+from alertd.clock import SECOND, Duration, Instant
+from alertd.errors import AlertdError, StoreError
+from alertd.evaluation import ledger
+from alertd.evaluation.judging import failed, judge
+from alertd.evaluation.ledger import Checked, Record
+from alertd.evaluation.machine import restart, step, step_absent
+from alertd.evaluation.schedule import Due
+from alertd.facts import Alert, Change, Evidence, Kind, State, Transition, Verdict
+from alertd.notices import incidents
+from alertd.planning.fetching import Answer, Source
+from alertd.planning.needs import Need, Needs, needs_of
+from alertd.planning.planner import Plan, Request, cut, make_plan
+from alertd.reporting.table import Table
+from alertd.rulebook.rule import Rule, Rulebook
+from alertd.store.database import Database
+
+_log = structlog.get_logger()
+
+# However often a rule is checked, its request gets at least this long to find a free call.
+_LEAST_PATIENCE = 5 * SECOND
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one due rule."""
+
+    due: Due
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The evidence of the rule as a whole: that of its groups where they agree, ok where any is ok."""
+        found = {verdict.evidence for verdict in self.verdicts}
+        return found.pop() if len(found) == 1 else Evidence.OK if Evidence.OK in found else min(found)
+
+
+def tick(
+    dues: Sequence[Due],
+    book: Rulebook,
+    source: Source,
+    database: Database,
+    now: Callable[[], Instant],
+) -> Iterator[tuple[Judged, Kind | None]]:
+    """Check all due rules. Yields each as it is settled, with the kind of notice that came of it.
+
+    A rule whose settling fails is logged and costs only itself; it is due again at its next instant.
+    """
+    for judged in judge_all(dues, source):
+        try:
+            with database.write() as transaction:
+                kind = settle(transaction, judged, book, now())
+        except StoreError as problem:
+            _log.error("rule not settled", rule=judged.due.rule.id, error=str(problem))
+            continue
+        yield judged, kind
+
+
+def judge_all(dues: Sequence[Due], source: Source) -> Iterator[Judged]:
+    """Ask what the due rules need to know, with the fewest calls, and judge each rule as soon as its answers are there."""
+    needs = {each: needs_of(each.rule, each.at - each.rule.delay) for each in dues}
+    plan = make_plan(need for each in needs.values() for need in _both(each))
+    waiting = {each: {plan.answered_by[need] for need in _both(needs[each])} for each in dues}
+    answers: dict[Request, Answer] = {}
+    for request, answer in source.fetch(plan.requests, _deadlines(plan, waiting, source.clock.uptime())):
+        answers[request] = answer
+        for each in [due for due, requests in waiting.items() if requests <= answers.keys()]:
+            del waiting[each]
+            yield Judged(each, _judge(each, needs[each], plan, answers))
+
+
+def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> Kind | None:
+    """Move the rule's alerts by its verdicts and write all that follows: alerts, incident, notice, deliveries, history."""
+    rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
+    before = ledger.load_checked(transaction, rule.id).get(rule.id)
+    moves = _moves(transaction, rule, judged, before)
+    kind = incidents.record(transaction, rule, list(moves.values()), book, at=as_of, now=now)
+    ledger.save_alerts(transaction, list(moves.values()))
+    ledger.record(transaction, _records(judged, moves, kind, book))
+    ledger.save_checked(transaction, _checked(judged, before, as_of))
+    return kind
+
+
+def retire(transaction: sa.Connection, book: Rulebook, now: Instant) -> list[str]:
+    """Forget rules that the rulebook no longer has; an incident that is still open ends and says why."""
+    gone = sorted(ledger.known_rules(transaction) - set(book.rules))
+    for rule in gone:
+        incidents.close_removed(transaction, rule, book, at=now, now=now)
+        ledger.forget_alerts(transaction, rule)
+    return gone
+
+
+def _judge(due: Due, needs: Needs, plan: Plan, answers: Mapping[Request, Answer]) -> tuple[Verdict, ...]:
+    tables: dict[Need, Table] = {}
+    for need in _both(needs):
+        answer = answers[plan.answered_by[need]]
+        if isinstance(answer, AlertdError):
+            return failed(due.rule, needs, answer)
+        tables[need] = cut(need, answer)
+    numerator = tables[needs.numerator] if needs.numerator else None
+    try:
+        return judge(due.rule, needs, tables[needs.selection], numerator, due.at - due.rule.delay)
+    except Exception:  # noqa: BLE001 - one rule's arithmetic must not stop the others (I7)
+        _log.exception("rule not judged", rule=due.rule.id)
+        return failed(due.rule, needs, AlertdError("alertd made a mistake judging this rule; its log has the details"))
+
+
+def _both(needs: Needs) -> tuple[Need, ...]:
+    return (needs.selection, needs.numerator) if needs.numerator else (needs.selection,)
+
+
+def _deadlines(plan: Plan, waiting: Mapping[Due, set[Request]], uptime: Duration) -> list[Duration]:
+    """Until when each request may wait for a call: half of the `every` of its fastest rule."""
+    patience = {
+        request: min(each.rule.every // 2 for each, requests in waiting.items() if request in requests)
+        for request in plan.requests
+    }
+    return [uptime + max(patience[request], _LEAST_PATIENCE) for request in plan.requests]
+
+
+def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:
+    """Every alert of the rule after this check, by group: those that were there, and those that verdicts start."""
+    alerts = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
+    if before and before.question != rule.question:
+        alerts = {key: restart(alert) for key, alert in alerts.items()}
+    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts}
+    as_of = judged.due.at - rule.delay
+    if judged.evidence in (Evidence.ERROR, Evidence.STALE):
+        return {key: Transition(alert, alert, Change.KEPT) for key, alert in alerts.items()}
+    absent = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
+    grouped = {key: verdict for key, verdict in verdicts.items() if verdict.group.by == rule.by}
+    return absent | {
+        key: step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule) for key, verdict in grouped.items()
+    }
+
+
+def _records(judged: Judged, moves: Mapping[str, Transition], kind: Kind | None, book: Rulebook) -> Iterator[Record]:
+    """Decision records: one for each verdict; of single conversations only those that are or were over the limit."""
+    for verdict in judged.verdicts:
+        move = moves.get(verdict.group.key)
+        if move is None:
+            yield Record(verdict, State.INACTIVE, Change.KEPT, kind, book.revision)
+        elif not judged.due.rule.single or move.change is not Change.QUIET:
+            yield Record(verdict, move.after.state, move.change, kind, book.revision)
+
+
+def _checked(judged: Judged, before: Checked | None, as_of: Instant) -> Checked:
+    rule, evidence = judged.due.rule, judged.evidence
+    failing = evidence in (Evidence.ERROR, Evidence.STALE)
+    since = before.failing_since if before and before.failing_since is not None else as_of
+    reason = next((each.reason for each in judged.verdicts if each.evidence is evidence), "no group")
+    missed = (before.missed if before else 0) + judged.due.missed
+    return Checked(rule.id, judged.due.at, as_of, rule.question, evidence, reason, missed, since if failing else None)

@@ -1,0 +1,49 @@
+"""`{distinct: lastAgentId}`: how many different values there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from alertd.errors import QueryError
+from alertd.measures.base import Measured, PropertyMeasure, Sample
+from alertd.measures.grouping import present, sizes
+from alertd.reporting.properties import find_metric
+from alertd.units import Unit
+
+
+@dataclass(frozen=True)
+class Distinct(PropertyMeasure):
+    """The number of different values of a property; 0 when there are none."""
+
+    names: ClassVar[tuple[str, ...]] = ("distinct",)
+    example: ClassVar[str] = "{distinct: lastAgentId}"
+    about: ClassVar[str] = "Number of different values of a property; 0 when there are none."
+
+    @classmethod
+    def parse(cls, name: str, argument: object) -> Self:
+        if not isinstance(argument, str):
+            raise QueryError(f"{name} needs a property: {{{name}: lastAgentId}}")
+        return cls(find_metric(argument, ()).name)
+
+    @property
+    def unit(self) -> Unit:
+        return Unit.NUMBER
+
+    @property
+    def waits(self) -> bool:
+        return False
+
+    def describe(self) -> str:
+        return f"number of different values of {self.label}"
+
+    def compute(self, sample: Sample) -> Measured:
+        values, groups = present(sample.table.columns[self.of], sample.groups)
+        pairs = np.unique(np.stack([groups.astype(np.float64), values]), axis=1)
+        different = sizes(pairs[0].astype(np.intp), sample.count)
+        return Measured(different.astype(float), sizes(groups, sample.count))
+
+
+MEASURE = Distinct

@@ -1,0 +1,236 @@
+"""The outbox: deliveries are claimed, rendered, sent and settled, one at a time, until each is sent or visibly dead (I5).
+
+A delivery is claimed with a lease, so that a killed process's deliveries are taken up again; of one story only the oldest is
+ever claimed, so that what a receiver is told comes in order (I4). Sending happens outside of any transaction.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import sqlalchemy as sa
+import structlog
+
+from alertd.channels.base import Access, Message, Receipt
+from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
+from alertd.errors import DeliveryError
+from alertd.facts import Kind, Level
+from alertd.notices.notice import Notice, from_json
+from alertd.rulebook.rule import Receiver, Rulebook
+from alertd.store.database import Database
+from alertd.store.tables import deliveries, notices
+
+_log = structlog.get_logger()
+
+# How long a claim holds: longer than any channel's own deadlines together. A daemon that starts does not wait for it.
+LEASE: Duration = 5 * MINUTE
+
+# Back-off between attempts: doubled each time up to the longest.
+FIRST_RETRY: Duration = 5 * SECOND
+LONGEST_RETRY: Duration = 5 * MINUTE
+
+# When a receiver counts as dead although each failure alone may pass: soon where somebody else can be told instead.
+PATIENCE_WITH_FALLBACK: Duration = 30 * MINUTE
+PATIENCE: Duration = DAY
+
+Render = Callable[[str, Notice], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One claimed row of the outbox."""
+
+    id: int
+    notice: Notice
+    receiver: str
+    via: str
+    kind: Kind
+    key: str
+    attempts: int
+    queued_at: Instant
+    ambiguous: bool
+
+
+@dataclass
+class Outbox:
+    """Delivers what stands in the store. `step` does one unit of work; several threads may call it."""
+
+    database: Database
+    clock: Clock
+    book: Callable[[], Rulebook]
+    access: Access
+    render: Render
+    told: Callable[[str, str], None] = lambda _channel, _outcome: None  # each outcome, for metrics
+    worker: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    random: random.Random = field(default_factory=random.Random)
+    _paced: dict[str, Duration] = field(default_factory=dict)  # receivers, and until when (uptime) they are left in peace
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self) -> bool:
+        """Deliver one message if one is due. True if there was one: call again at once."""
+        delivery = self._claim()
+        if delivery is None:
+            return False
+        receiver = self.book().receivers.get(delivery.via)
+        kind = receiver.kind if receiver else "unknown"
+        try:
+            receipt = self._send(delivery, receiver)
+        except DeliveryError as problem:
+            self.told(kind, "dead" if self._failed(delivery, problem) else "retried")
+        except Exception:  # noqa: BLE001 - a mistake of ours with one message must not stop the others
+            _log.exception("not sent", **_facts(delivery))
+            self._failed(delivery, DeliveryError("alertd made a mistake with this message; its log has the details"))
+            self.told(kind, "retried")
+        else:
+            self._sent(delivery, receipt)
+            self.told(kind, "sent")
+        return True
+
+    def recover(self) -> int:
+        """Take up what a killed daemon was sending; call it once, while holding the store. Returns how many there were."""
+        back: dict[str, object] = {"state": "queued", "lease": None, "lease_until": None, "ambiguous": True}
+        with self.database.write() as transaction:
+            sending = deliveries.c.state == "sending"
+            return transaction.execute(sa.update(deliveries).where(sending).values(back)).rowcount
+
+    def next_due(self) -> Instant | None:
+        """When the next delivery can be tried; None if the outbox is empty."""
+        with self.database.read() as transaction:
+            queued = sa.select(sa.func.min(deliveries.c.due_at)).where(deliveries.c.state == "queued")
+            leased = sa.select(sa.func.min(deliveries.c.lease_until)).where(deliveries.c.state == "sending")
+            moments = [transaction.scalar(queued), transaction.scalar(leased)]
+        return min((each for each in moments if each is not None), default=None)
+
+    def _claim(self) -> Delivery | None:
+        now = self.clock.now()
+        with self.database.write() as transaction:
+            row = transaction.execute(self._next(now)).first()
+            if row is None:
+                return None
+            # A lease that has run out belonged to somebody who may have sent it: whoever repeats it says so.
+            ambiguous = row.ambiguous or row.state == "sending"
+            claim = {"state": "sending", "lease": self.worker, "lease_until": now + LEASE, "attempts": row.attempts + 1}
+            mine = deliveries.c.id == row.id
+            transaction.execute(sa.update(deliveries).where(mine).values(claim | {"ambiguous": ambiguous}))
+            body = transaction.scalars(sa.select(notices.c.body).where(notices.c.id == row.notice)).one()
+        notice, kind = from_json(body), Kind(row.kind)
+        self._pace(row.via)
+        return Delivery(row.id, notice, row.receiver, row.via, kind, row.key, row.attempts + 1, row.queued_at, ambiguous)
+
+    def _next(self, now: Instant) -> sa.Select[tuple[object, ...]]:
+        """The oldest delivery that is due and is not kept waiting by an earlier one of its story, or by its receiver's pace."""
+        ready = (deliveries.c.state == "queued") & (deliveries.c.due_at <= now)
+        abandoned = (deliveries.c.state == "sending") & (deliveries.c.lease_until <= now)
+        older = deliveries.alias("older")
+        story = (older.c.incident == deliveries.c.incident) & (older.c.via == deliveries.c.via)
+        ahead = sa.exists().where(story, older.c.id < deliveries.c.id, older.c.state.in_(("queued", "sending")))
+        paced = deliveries.c.via.in_(self._resting())
+        return sa.select(deliveries).where(ready | abandoned, ~ahead, ~paced).order_by(deliveries.c.id).limit(1)
+
+    def _resting(self) -> list[str]:
+        with self._guard:
+            uptime = self.clock.uptime()
+            return [via for via, until in self._paced.items() if until > uptime]
+
+    def _pace(self, via: str) -> None:
+        receiver = self.book().receivers.get(via)
+        if receiver and receiver.channel.pace:
+            with self._guard:
+                self._paced[via] = self.clock.uptime() + receiver.channel.pace
+
+    def _send(self, delivery: Delivery, receiver: Receiver | None) -> Receipt:
+        if receiver is None:
+            raise DeliveryError(f"there is no receiver {delivery.via} any more", permanent=True)
+        if lack := receiver.channel.missing(self.access):
+            raise DeliveryError(lack, permanent=True)
+        thread = self._thread(delivery)
+        message = Message(
+            delivery.key, delivery.kind, Level(delivery.notice.level), self._parts(delivery, receiver), delivery.ambiguous
+        )
+        return receiver.channel.send(message, thread, self.access)
+
+    def _parts(self, delivery: Delivery, receiver: Receiver) -> Mapping[str, str]:
+        # What was worth telling to others as a change may be the opening for this receiver.
+        return self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+
+    def _thread(self, delivery: Delivery) -> Receipt | None:
+        """The receipt of the first message about this incident there: what follows goes into its thread."""
+        first = (
+            sa.select(deliveries.c.receipt)
+            .where(
+                deliveries.c.incident == delivery.notice.incident,
+                deliveries.c.via == delivery.via,
+                deliveries.c.state == "sent",
+                deliveries.c.kind != Kind.TEST.value,
+            )
+            .order_by(deliveries.c.id)
+        )
+        with self.database.read() as transaction:
+            found = [receipt for receipt in transaction.scalars(first) if receipt]
+        return found[-1] if found else None
+
+    def _sent(self, delivery: Delivery, receipt: Receipt) -> None:
+        now = self.clock.now()
+        values = {"state": "sent", "sent_at": now, "receipt": dict(receipt), "lease": None, "lease_until": None, "error": None}
+        with self.database.write() as transaction:
+            transaction.execute(sa.update(deliveries).where(self._mine(delivery)).values(values))
+        _log.info("sent", **_facts(delivery), attempts=delivery.attempts)
+
+    def _failed(self, delivery: Delivery, problem: DeliveryError) -> bool:
+        """Put a delivery back with a later date, or declare it dead. True if it is dead."""
+        now, fallback = self.clock.now(), self._fallback(delivery)
+        patience = PATIENCE_WITH_FALLBACK if fallback else PATIENCE
+        dead = problem.permanent or now - delivery.queued_at >= patience
+        pause = max(self._back_off(delivery.attempts), problem.retry_after or 0)
+        values = {"state": "dead" if dead else "queued", "due_at": now + pause, "error": str(problem)}
+        values |= {"lease": None, "lease_until": None, "ambiguous": delivery.ambiguous or problem.ambiguous}
+        with self.database.write() as transaction:
+            changed = transaction.execute(sa.update(deliveries).where(self._mine(delivery)).values(values)).rowcount
+            if dead and changed and fallback:
+                _redirect(transaction, delivery, fallback, now)
+        log = _log.error if dead else _log.warning
+        log(
+            "dead" if dead else "not sent, will be tried again",
+            **_facts(delivery),
+            error=str(problem),
+            attempts=delivery.attempts,
+        )
+        return dead
+
+    def _fallback(self, delivery: Delivery) -> str | None:
+        fallback = self.book().fallback
+        return fallback if fallback and delivery.via != fallback and delivery.kind is not Kind.TEST else None
+
+    def _back_off(self, attempts: int) -> Duration:
+        longest = min(FIRST_RETRY << min(attempts - 1, 20), LONGEST_RETRY)
+        return round(longest * self.random.uniform(0.75, 1))
+
+    def _mine(self, delivery: Delivery) -> sa.ColumnElement[bool]:
+        """Only whoever holds the lease may settle: another may have taken the delivery up since."""
+        return (deliveries.c.id == delivery.id) & (deliveries.c.lease == self.worker) & (deliveries.c.state == "sending")
+
+
+def _redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> None:
+    """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway."""
+    story = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.receiver == delivery.receiver)
+    rest = (deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")
+    told = sa.select(deliveries.c.notice).where(deliveries.c.receiver == fallback).scalar_subquery()
+    silent = deliveries.c.kind == Kind.REFRESHED.value
+    values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
+    moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))
+    transaction.execute(moved.values(values))
+
+
+def _facts(delivery: Delivery) -> dict[str, object]:
+    return {
+        "delivery": delivery.id,
+        "rule": delivery.notice.rule,
+        "incident": delivery.notice.incident,
+        "kind": delivery.kind.value,
+        "receiver": delivery.receiver,
+        "via": delivery.via,
+    }

@@ -1,0 +1,1 @@
+"""What must be asked, with the fewest calls: needs, plan, fetching."""

@@ -1,0 +1,136 @@
+"""The budget: at most so many calls arrive at the API in any 60 seconds, over all processes that share the store (I1).
+
+A call borrows a slot, a row of the store, and gives it back 60 s after its answer came. Each call that arrives within some
+60 s holds a slot until that minute is over, so as many slots as are in use at its end have arrived in it, and no more slots
+than the limit are ever in use. Stamping a slot when the call is sent would not do: what counts is when calls arrive.
+
+All times here are `Clock.uptime`, which nobody sets, with the boot they belong to.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from alertd.clock import SECOND, Clock, Duration
+from alertd.store.database import Database
+from alertd.store.tables import refusals, slots
+
+MINUTE = 60 * SECOND
+
+# A request does not travel for longer than this after its sender has given up: the one assumption of I1.
+TRAVEL = 30 * SECOND
+
+# One slot comes back into use this often after a 429 took it out.
+_RETURN_EVERY = 60 * SECOND
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The permission for one call, to be sent before `send_before` (uptime)."""
+
+    loan: str
+    send_before: Duration
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """What the budget looks like at a moment, for `status`, `/metrics` and forecasts."""
+
+    calls_per_minute: int
+    reserve: int
+    in_use: int
+    withheld: int
+    blocked_for: Duration
+
+    @property
+    def free(self) -> int:
+        """Calls that could be made at once."""
+        return 0 if self.blocked_for else max(0, self.calls_per_minute - self.reserve - self.withheld - self.in_use)
+
+
+class Budget:
+    """Slots in the store. `reserve` calls a minute are left to others who hold the same token."""
+
+    def __init__(self, database: Database, clock: Clock, *, calls_per_minute: int = 60, reserve: int = 6) -> None:
+        self._database = database
+        self._clock = clock
+        self._limit = calls_per_minute
+        self._reserve = reserve
+
+    def borrow(self, patience: Duration) -> Slot | Duration:
+        """Borrow a slot for a call that is given up after `patience`; if none is free, how long until one may be.
+
+        What is written first is the latest possible return: a process that is killed returns its slots by itself.
+        """
+        boot = self._clock.boot()
+        with self._database.write() as transaction:
+            # Read under the lock, so that no process sees an older time than the one before it.
+            now = self._clock.uptime()
+            state = self._look(transaction, now, boot)
+            if not state.free:
+                return self._wait(transaction, state, now)
+            loan = uuid.uuid4().hex
+            self._lend(transaction, loan, boot, now, now + 2 * patience + TRAVEL + MINUTE)
+            return Slot(loan, now + patience)
+
+    def give_back(self, slot: Slot, *, answered: bool) -> None:
+        """Return a slot after its call: free in 60 s, or `TRAVEL` later if it is not known whether the call arrived."""
+        with self._database.write() as transaction:
+            free_at = self._clock.uptime() + MINUTE + (0 if answered else TRAVEL)
+            mine = slots.c.loan == slot.loan
+            transaction.execute(sa.update(slots).where(mine).values(free_at=free_at))
+
+    def refused(self, retry_after: Duration | None) -> None:
+        """Learn from a 429: nothing is sent for `retry_after` (or 60 s), and half of the slots stay out of use for a while."""
+        boot = self._clock.boot()
+        with self._database.write() as transaction:
+            now = self._clock.uptime()
+            state = self._look(transaction, now, boot)
+            usable = self._limit - self._reserve - state.withheld
+            until = now + (MINUTE if retry_after is None else retry_after)
+            transaction.execute(sa.delete(refusals))
+            row = {"id": 1, "boot": boot, "blocked_until": max(until, now + state.blocked_for), "withheld_at": until}
+            transaction.execute(sa.insert(refusals).values(row | {"withheld": state.withheld + usable // 2}))
+
+    def state(self) -> BudgetState:
+        """Look without changing anything."""
+        with self._database.read() as transaction:
+            return self._look(transaction, self._clock.uptime(), self._clock.boot())
+
+    def _look(self, transaction: sa.Connection, now: Duration, boot: str) -> BudgetState:
+        if not transaction.get_execution_options().get("reads"):
+            _carry_over(transaction, now, boot)
+        in_use = transaction.scalar(sa.select(sa.func.count()).where(slots.c.free_at > now)) or 0
+        row = transaction.execute(sa.select(refusals).where(refusals.c.boot == boot)).one_or_none()
+        withheld, blocked_for = 0, 0
+        if row:
+            returned = max(0, now - row.withheld_at) // _RETURN_EVERY
+            withheld, blocked_for = max(0, row.withheld - returned), max(0, row.blocked_until - now)
+        return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for)
+
+    def _wait(self, transaction: sa.Connection, state: BudgetState, now: Duration) -> Duration:
+        """How long until the next slot may be free: at least a millisecond, at most a second, then look again."""
+        next_free = transaction.scalar(sa.select(sa.func.min(slots.c.free_at)).where(slots.c.free_at > now))
+        until_free = (next_free or now) - now if not state.blocked_for else state.blocked_for
+        return max(1, min(until_free, SECOND))
+
+    def _lend(self, transaction: sa.Connection, loan: str, boot: str, now: Duration, free_at: Duration) -> None:
+        values = {"boot": boot, "free_at": free_at, "loan": loan}
+        free = transaction.scalar(sa.select(slots.c.id).where(slots.c.free_at <= now).limit(1))
+        if free is None:
+            transaction.execute(sa.insert(slots).values(values))
+        else:
+            transaction.execute(sa.update(slots).where(slots.c.id == free).values(values))
+
+
+def _carry_over(transaction: sa.Connection, now: Duration, boot: str) -> None:
+    """After a new boot the old times mean nothing: every slot starts used, and a block starts anew."""
+    another = slots.c.boot != boot
+    transaction.execute(sa.update(slots).where(another).values(boot=boot, free_at=now + MINUTE + TRAVEL))
+    stale = refusals.c.boot != boot
+    transaction.execute(
+        sa.update(refusals).where(stale).values(boot=boot, blocked_until=now + MINUTE, withheld_at=now + MINUTE)
+    )

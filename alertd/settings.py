@@ -1,0 +1,205 @@
+"""Settings from the environment (and `.env` in the working folder); imported by the entrances only.
+
+Secrets are no fields of the settings: they are read by name when they are needed, from a variable or from the file that its
+`_FILE` twin names, so that they rotate without a restart and stand in no error and no dump.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettings
+
+from alertd.channels.base import Access, MailAccess, SlackAccess
+from alertd.clock import Duration
+from alertd.durations import parse_duration
+from alertd.errors import SettingsError
+from alertd.reporting.properties import suggest
+
+PREFIX = "ALERTD_"
+TOKEN = "ALERTD_REPORTING__TOKEN"  # noqa: S105 - the name of a variable, not a token
+SLACK_TOKEN = "ALERTD_SLACK__BOT_TOKEN"  # noqa: S105
+MAIL_PASSWORD = "ALERTD_EMAIL__PASSWORD"  # noqa: S105
+SECRETS = (TOKEN, SLACK_TOKEN, MAIL_PASSWORD)
+
+
+def _duration(raw: object) -> object:
+    return parse_duration(raw) if isinstance(raw, str) else raw
+
+
+Span = Annotated[Duration, BeforeValidator(_duration)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class ReportingSettings(_Section):
+    """Where the reporting API is."""
+
+    url: str = Field(
+        default="https://driftapi.com", description="Address of the API; the path /reports/conversations is added."
+    )
+    timeout: Span = Field(
+        default=12_000, ge=1_000, le=60_000, description="How long one call may take; the API itself gives up after 10s."
+    )
+    allow_plain_http: bool = Field(default=False, description="Allow http:// to other machines than this one.")
+    proxy: str | None = Field(
+        default=None, description="HTTP proxy for the API; proxy variables of the environment are not read."
+    )
+    ca_file: Path | None = Field(default=None, description="Certificate authorities to trust instead of the usual ones.")
+
+
+class BudgetSettings(_Section):
+    """How often the API may be called."""
+
+    calls_per_minute: int = Field(
+        default=60, ge=1, le=10_000, description="The API's own limit for everybody who holds the token."
+    )
+    reserve: int = Field(default=6, ge=0, description="Calls a minute that are left to others who hold the token.")
+
+
+class StoreSettings(_Section):
+    """Where state is kept."""
+
+    url: str = Field(
+        default="sqlite:///alertd.db", description="SQLAlchemy URL; sqlite:////var/lib/alertd/alertd.db is an absolute path."
+    )
+    retention: Span = Field(default=90 * 86_400_000, ge=86_400_000, description="How long history is kept.")
+
+
+class SlackSettings(_Section):
+    """How Slack is reached."""
+
+    url: str = Field(default="https://slack.com/api/", description="Base of Slack's Web API.")
+
+
+class EmailSettings(_Section):
+    """How mail is sent."""
+
+    host: str | None = Field(default=None, description="Name of the SMTP server.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="Its port; 587, 465 or 25 by default, as TLS says.")
+    username: str | None = Field(default=None, description="User name, if the server wants one.")
+    sender: str | None = Field(default=None, description="Address that the mails come from.")
+    tls: Literal["starttls", "tls", "none"] = Field(default="starttls", description="starttls and tls are never downgraded.")
+
+
+class WebSettings(_Section):
+    """Where health and metrics are served."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+
+
+class LogSettings(_Section):
+    """How alertd logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+    format: Literal["auto", "json", "text"] = Field(default="auto", description="auto: text on a terminal, JSON elsewhere.")
+
+
+class Settings(_Section):
+    """Everything that is not a secret. Names are `ALERTD_` + section + `__` + field."""
+
+    rules: Path = Field(default=Path("rules/starter"), description="Folder with the rule files.")
+    templates: Path | None = Field(
+        default=None, description="Folder with templates of your own; they come before those that ship."
+    )
+    reporting: ReportingSettings = ReportingSettings()
+    budget: BudgetSettings = BudgetSettings()
+    store: StoreSettings = StoreSettings()
+    slack: SlackSettings = SlackSettings()
+    email: EmailSettings = EmailSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+
+
+class _FromEnvironment(BaseSettings, Settings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+
+def environment() -> dict[str, str]:
+    """The variables of the process, and below them those of `.env` in the working folder."""
+    written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return written | dict(os.environ)
+
+
+def load() -> Settings:
+    """Read the settings; SettingsError names every variable that is wrong, all at once, and never its value."""
+    try:
+        found = _FromEnvironment()
+    except ValidationError as problem:
+        errors = problem.errors(include_input=False, include_context=False, include_url=False)
+        lines = [f"{_name(each['loc'])}: {each['msg'].removeprefix('Value error, ')}" for each in errors]
+        raise SettingsError("\n".join(lines)) from None
+    except UnreadableSettings:
+        raise SettingsError(
+            "a variable such as ALERTD_REPORTING holds no section; write ALERTD_REPORTING__URL and so on"
+        ) from None
+    if found.budget.reserve >= found.budget.calls_per_minute:
+        raise SettingsError("ALERTD_BUDGET__RESERVE must be less than ALERTD_BUDGET__CALLS_PER_MINUTE, or no call is left")
+    return found
+
+
+def known_names() -> tuple[str, ...]:
+    """The variables that are settings, secrets apart."""
+    names = []
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        inner = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+        names += [_name((section, each)) for each in inner] if inner else [_name((section,))]
+    return tuple(names)
+
+
+def unknown_names(variables: Mapping[str, str]) -> dict[str, str | None]:
+    """Variables that look like settings and are none, each with the name that was probably meant."""
+    known = {*known_names(), *SECRETS, *(f"{name}_FILE" for name in SECRETS)}
+    return {name: suggest(name, known) for name in sorted(variables) if name.startswith(PREFIX) and name not in known}
+
+
+class Secrets:
+    """Secrets by the name of their variable. `seen` are the values handed out so far, for the log to black out."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = dict(variables)
+        self.seen: set[str] = set()
+
+    def read(self, name: str) -> str | None:
+        """The secret as it is now; None if it is not set. SettingsError if its file cannot be read."""
+        value = self._variables.get(name)
+        place = self._variables.get(f"{name}_FILE")
+        if place and not value:
+            value = self._from_file(name, Path(place))
+        value = (value or "").strip()
+        if value:
+            self.seen.add(value)
+        return value or None
+
+    def _from_file(self, name: str, place: Path) -> str:
+        try:
+            return place.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else "it is not text"
+            raise SettingsError(f"{name}_FILE names {place}, which cannot be read: {reason}") from None
+
+
+def access(settings: Settings, secrets: Secrets) -> Access:
+    """What the channels need to know."""
+    mail = settings.email
+    return Access(
+        SlackAccess(settings.slack.url, lambda: secrets.read(SLACK_TOKEN)),
+        MailAccess(mail.host, mail.port, mail.username, lambda: secrets.read(MAIL_PASSWORD), mail.sender, mail.tls),
+        secrets.read,
+    )
+
+
+def _name(path: tuple[str | int, ...]) -> str:
+    return PREFIX + "__".join(str(part) for part in path[:2]).upper()

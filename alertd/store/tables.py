@@ -1,0 +1,142 @@
+"""The tables. Instants and durations are milliseconds; a group is its key (`lastAgentId=671`, empty for all conversations)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+# The migration that makes these tables; a test compares both.
+REVISION = "0001"
+
+METADATA = sa.MetaData()
+
+# One row for each call that still counts against the budget, or did; `free_at` on the clock of `boot` (I1).
+slots = sa.Table(
+    "slots",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("boot", sa.String, nullable=False),
+    sa.Column("free_at", sa.BigInteger, nullable=False),
+    sa.Column("loan", sa.String, nullable=False),  # whoever borrows writes a new one; only its holder may return the slot
+)
+
+# One row: what the API's 429 taught us.
+refusals = sa.Table(
+    "refusals",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("boot", sa.String, nullable=False),
+    sa.Column("blocked_until", sa.BigInteger, nullable=False),
+    sa.Column("withheld", sa.Integer, nullable=False),  # slots out of use at `withheld_at`; they come back one by one
+    sa.Column("withheld_at", sa.BigInteger, nullable=False),
+)
+
+# One row a rule: when it was last checked and what came of it.
+rules = sa.Table(
+    "rules",
+    METADATA,
+    sa.Column("rule", sa.String, primary_key=True),
+    sa.Column("due_at", sa.BigInteger, nullable=False),  # the due instant that was run last
+    sa.Column("as_of", sa.BigInteger, nullable=False),
+    sa.Column("question", sa.String, nullable=False),
+    sa.Column("evidence", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("missed", sa.Integer, nullable=False),  # due instants that passed without a check, ever
+    sa.Column("failing_since", sa.BigInteger),  # as_of of the first error or stale check in a row
+)
+
+# One row for each alert that is not inactive.
+alerts = sa.Table(
+    "alerts",
+    METADATA,
+    sa.Column("rule", sa.String, primary_key=True),
+    sa.Column("group", sa.String, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("level", sa.String, nullable=False),
+    sa.Column("since", sa.BigInteger),
+    sa.Column("held", sa.BigInteger, nullable=False),
+    sa.Column("cleared", sa.BigInteger, nullable=False),
+    sa.Column("judged_at", sa.BigInteger),
+    sa.Column("seen_at", sa.BigInteger),
+    sa.Column("value", sa.Float),
+    sa.Column("peak", sa.Float),
+    sa.Column("conversations", sa.Integer, nullable=False),
+    sa.Column("examples", sa.JSON, nullable=False),
+)
+
+incidents = sa.Table(
+    "incidents",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("rule", sa.String, nullable=False),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("closed_at", sa.BigInteger),
+    sa.Column("level", sa.String, nullable=False),  # now; of the worst moment once it is closed
+    sa.Column("worst", sa.String, nullable=False),
+    sa.Column("peak", sa.Float),
+    sa.Index("incidents_of_rule", "rule", "id"),
+    sqlite_autoincrement=True,  # a number is never used again
+)
+
+notices = sa.Table(
+    "notices",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("incident", sa.Integer, sa.ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # a Notice as JSON: complete, so that it can be rendered at any time
+    sqlite_autoincrement=True,
+)
+
+# The outbox: one notice to one receiver.
+deliveries = sa.Table(
+    "deliveries",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("notice", sa.Integer, sa.ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("incident", sa.Integer, nullable=False),
+    sa.Column("receiver", sa.String, nullable=False),  # whose story it is
+    sa.Column("via", sa.String, nullable=False),  # where it is sent: the receiver itself, or the fallback in its place
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("key", sa.String, nullable=False),  # the same on every attempt: client_msg_id, Message-ID
+    sa.Column("state", sa.String, nullable=False),  # queued, sending, sent, dead
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("queued_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("lease", sa.String),  # who is sending it
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Column("ambiguous", sa.Boolean, nullable=False),  # an attempt may have arrived without our knowing
+    sa.Column("error", sa.String),
+    sa.Column("receipt", sa.JSON),
+    sa.Column("sent_at", sa.BigInteger),
+    sa.UniqueConstraint("notice", "receiver"),
+    sa.Index("deliveries_to_do", "state", "due_at"),
+    sa.Index("deliveries_of_story", "incident", "receiver"),
+    sqlite_autoincrement=True,
+)
+
+# The decision records: equal ones in a row are one row with a span.
+decisions = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("rule", sa.String, nullable=False),
+    sa.Column("group", sa.String, nullable=False),
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("evaluations", sa.Integer, nullable=False),
+    sa.Column("evidence", sa.String, nullable=False),
+    sa.Column("level", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("change", sa.String, nullable=False),
+    sa.Column("told", sa.String),  # the kind of notice that came of it
+    sa.Column("value", sa.Float),
+    sa.Column("conversations", sa.Integer, nullable=False),
+    sa.Column("entered", sa.Integer, nullable=False),
+    sa.Column("window_start", sa.BigInteger, nullable=False),
+    sa.Column("window_end", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("revision", sa.String),
+    sa.Index("decisions_of_group", "rule", "group", "id"),
+    sa.Index("decisions_by_age", "last_at"),
+)
