@@ -11,10 +11,20 @@ from typing import TypeAlias
 import structlog
 
 from alertd.clock import MINUTE, SECOND, Clock, Duration
-from alertd.errors import AlertdError, BudgetSpent, Incomplete, ReportingError, TimedOut, TooLarge, TooManyRequests
+from alertd.errors import (
+    AlertdError,
+    BudgetSpent,
+    Incomplete,
+    ReportingError,
+    TimedOut,
+    TooLarge,
+    TooManyRequests,
+    Unauthorised,
+)
 from alertd.facts import Window
 from alertd.planning.planner import Request
 from alertd.reporting.budget import Budget, Slot
+from alertd.reporting.gate import Gate
 from alertd.reporting.query import Query
 from alertd.reporting.table import Table, join
 
@@ -36,6 +46,7 @@ class Source:
 
     ask: Ask
     budget: Budget
+    gate: Gate
     clock: Clock
     patience: Duration
     stopping: threading.Event
@@ -76,6 +87,7 @@ class Source:
         return join([self._whole(request, half, deadline) for half in halves])
 
     def _call(self, query: Query, deadline: Duration) -> Table:
+        self.gate.check()
         slot = self._slot(deadline)
         answered = False
         try:
@@ -83,14 +95,20 @@ class Source:
             answered = True
         except ReportingError as problem:
             answered = problem.answered
-            if isinstance(problem, TooManyRequests):
-                self.budget.refused(problem.retry_after)
-            self.count(problem.name)
+            self._learn(problem)
             raise
         finally:
             self.budget.give_back(slot, answered=answered)
+        self.gate.open()
         self.count("ok")
         return table
+
+    def _learn(self, problem: ReportingError) -> None:
+        self.count(problem.name)
+        if isinstance(problem, TooManyRequests):
+            self.budget.refused(problem.retry_after)
+        elif isinstance(problem, Unauthorised):
+            self.gate.close(problem)
 
     def _slot(self, deadline: Duration) -> Slot:
         while not self.stopping.is_set():

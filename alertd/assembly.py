@@ -1,0 +1,73 @@
+"""Putting the parts together from the settings, for the daemon and for verbs that need some of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from alertd.clock import Clock, Duration
+from alertd.errors import Unauthorised
+from alertd.notices.notice import Notice
+from alertd.notices.rendering import render_or_plain
+from alertd.planning.fetching import Source
+from alertd.reporting.budget import Budget
+from alertd.reporting.client import ReportingClient
+from alertd.reporting.directory import Directory
+from alertd.reporting.gate import Gate
+from alertd.reporting.http import Http
+from alertd.settings import TOKEN, Secrets, Settings
+from alertd.shipped import shipped
+from alertd.store.database import Database
+
+# A slot is borrowed for the call's own deadline and some time to get going.
+_GRACE: Duration = 3_000
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """The reporting API, ready to be asked."""
+
+    source: Source
+    directory: Directory
+
+
+@contextmanager
+def open_reporting(
+    settings: Settings,
+    secrets: Secrets,
+    database: Database,
+    clock: Clock,
+    *,
+    stopping: threading.Event | None = None,
+    count: Callable[[str], None] = lambda _outcome: None,
+) -> Iterator[Reporting]:
+    """The API behind the budget of that store, until the end of the block."""
+    reporting = settings.reporting
+    with Http(proxy=reporting.proxy, ca_file=reporting.ca_file, allow_plain_http=reporting.allow_plain_http) as http:
+        client = ReportingClient(http, lambda: _token(secrets), base_url=reporting.url, deadline=reporting.timeout)
+        limits = settings.budget
+        source = Source(
+            ask=client.ask,
+            budget=Budget(database, clock, calls_per_minute=limits.calls_per_minute, reserve=limits.reserve),
+            gate=Gate(lambda: secrets.read(TOKEN), clock),
+            clock=clock,
+            patience=reporting.timeout + _GRACE,
+            stopping=stopping or threading.Event(),
+            count=count,
+        )
+        yield Reporting(source, Directory(client, clock))
+
+
+def renderer(settings: Settings, directory: Directory) -> Callable[[str, Notice], Mapping[str, str]]:
+    """Render a notice for a kind of channel, with the templates of the settings before those that ship."""
+    folders = [*([settings.templates] if settings.templates else []), shipped("templates")]
+    return lambda kind, notice: render_or_plain(kind, notice, names=directory.name, folders=folders)
+
+
+def _token(secrets: Secrets) -> str:
+    token = secrets.read(TOKEN)
+    if token is None:
+        raise Unauthorised(f"{TOKEN} is not set", answered=False)
+    return token

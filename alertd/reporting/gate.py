@@ -1,0 +1,47 @@
+"""A refused token is not tried with every query: the API is asked again after five minutes, or when the token changes."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+from alertd.clock import MINUTE, Clock, Duration
+from alertd.errors import Unauthorised
+
+PROBE_EVERY: Duration = 5 * MINUTE
+
+
+class Gate:
+    """Closed after a 401 or 403. Thread-safe. `token` tells the token as it is now."""
+
+    def __init__(self, token: Callable[[], str | None], clock: Clock) -> None:
+        self._token = token
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._refusal: Unauthorised | None = None
+        self._token_then = ""
+        self._until: Duration = 0
+
+    def check(self) -> None:
+        """Raise the refusal again, without a call, while it is not time to try."""
+        with self._lock:
+            if self._refusal is None or self._fingerprint() != self._token_then:
+                return
+            if self._clock.uptime() < self._until:
+                raise Unauthorised(str(self._refusal))
+            self._until = self._clock.uptime() + PROBE_EVERY  # this caller probes; the others go on waiting
+
+    def close(self, refusal: Unauthorised) -> None:
+        """The token was refused."""
+        with self._lock:
+            self._refusal, self._token_then = refusal, self._fingerprint()
+            self._until = self._clock.uptime() + PROBE_EVERY
+
+    def open(self) -> None:
+        """The token was taken."""
+        with self._lock:
+            self._refusal = None
+
+    def _fingerprint(self) -> str:
+        return hashlib.sha256((self._token() or "").encode()).hexdigest()

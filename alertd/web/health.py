@@ -1,0 +1,38 @@
+"""`/healthz`: the process answers. `/readyz`: every part works, or which does not and what to do. `/metrics`: figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether one part works, in a sentence."""
+
+    ok: bool
+    text: str
+
+
+def create_app(checks: Callable[[], Mapping[str, Check]], registry: CollectorRegistry) -> Starlette:
+    """The app. `checks` looks at every part that can stop."""
+
+    def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(_request: Request) -> Response:
+        found = checks()
+        ready = all(check.ok for check in found.values())
+        parts = {name: {"ok": check.ok, "text": check.text} for name, check in found.items()}
+        return JSONResponse({"ready": ready, "checks": parts}, 200 if ready else 503)
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
