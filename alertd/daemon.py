@@ -22,6 +22,8 @@ from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.tick import Judged, retire, tick
 from alertd.facts import Evidence, Kind
 from alertd.notices.outbox import Outbox
+from alertd.planning.fetching import Source
+from alertd.reporting.budget import BudgetState
 from alertd.rulebook.loader import load
 from alertd.rulebook.rule import Rulebook
 from alertd.settings import Secrets, Settings, access
@@ -63,6 +65,7 @@ class Daemon:
         self.book = Rulebook({}, {})
         self.watch = Watch(clock)
         self.address = ""
+        self._reporting: Reporting | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Start every part, call `ready`, wait for the end, and stop in order. Raises AlertdError if it cannot start."""
@@ -79,7 +82,8 @@ class Daemon:
             outbox = self._outbox(database, reporting)
             server = self._server(database)
             parts.callback(server.stop)
-            self._start(database, reporting, outbox)
+            self._database, self._reporting = database, reporting
+            self._start(database, outbox)
             server.start()
             self.address = server.address
             _log.info("running", rules=len(self.book.rules), revision=self.book.revision, health=self.address + "/readyz")
@@ -91,6 +95,15 @@ class Daemon:
         """End `run`; safe to call from a signal handler and from any thread."""
         self.stopping.set()
         self._mail.set()
+
+    @property
+    def budget(self) -> BudgetState | None:
+        """What the budget looks like now; None before the start."""
+        return self._reporting.source.budget.state() if self._reporting else None
+
+    def name(self, by: str, id: int) -> str | None:  # noqa: A002 - the words of the API
+        """The name of a person or playbook, if it is known."""
+        return self._reporting.directory.name(by, id) if self._reporting else None
 
     def handle_signals(self) -> None:
         """SIGTERM and SIGINT stop, SIGHUP reloads. Call from the main thread."""
@@ -111,8 +124,8 @@ class Daemon:
         _log.info("rule files loaded", rules=len(book.rules), revision=book.revision)
         self._schedule()
 
-    def _start(self, database: Database, reporting: Reporting, outbox: Outbox) -> None:
-        self._database, self._reporting, self._started = database, reporting, self._clock.now()
+    def _start(self, database: Database, outbox: Outbox) -> None:
+        self._started = self._clock.now()
         with database.read() as transaction:
             checked = ledger.load_checked(transaction)
         self._last_due = {rule: each.due_at for rule, each in checked.items()}
@@ -154,20 +167,20 @@ class Daemon:
     def _schedule(self) -> None:
         """One-shot jobs for the next due instant: a ticking interval would enumerate every second that a clock jumps over."""
         at = next_instant(self.book.rules.values(), self._clock.now())
-        if at is not None and not self.stopping.is_set():
+        if at is not None and self._reporting and not self.stopping.is_set():
             self.watch.expects(at)
             self._scheduler.add_job(
-                self._tick, "date", run_date=_moment(at), id="tick", replace_existing=True,
+                self._tick, "date", run_date=_moment(at), args=(self._reporting.source,), id="tick", replace_existing=True,
                 misfire_grace_time=None, coalesce=True, max_instances=100,
             )  # fmt: skip
 
-    def _tick(self) -> None:
+    def _tick(self, source: Source) -> None:
         self._schedule()
         dues, book = self._claim()
         started = time.monotonic()
         try:
             problems: Counter[str] = Counter()
-            for judged, kind in tick(dues, book, self._reporting.source, self._database, self._clock.now):
+            for judged, kind in tick(dues, book, source, self._database, self._clock.now):
                 self._settled(judged, kind)
                 if judged.evidence in (Evidence.ERROR, Evidence.STALE):
                     problems[judged.verdicts[0].reason] += 1

@@ -76,5 +76,4 @@ def _last_known(moves: Sequence[Transition]) -> Alert:
 
 def _reason(moves: Sequence[Transition], firing: Sequence[Alert]) -> str:
     told = [move for move in moves if move.after.fires or (move.before.fires and not firing)]
-    changed = [move.change for move in told if move.change is not Change.CONTINUES]
-    return str((changed or [Change.CONTINUES])[0].value)
+    return next((move.change.value for move in told if move.change is not Change.CONTINUES), Change.CONTINUES.value)

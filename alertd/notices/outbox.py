@@ -186,8 +186,14 @@ class Outbox:
         patience = PATIENCE_WITH_FALLBACK if fallback else PATIENCE
         dead = problem.permanent or now - delivery.queued_at >= patience
         pause = max(self._back_off(delivery.attempts), problem.retry_after or 0)
-        values = {"state": "dead" if dead else "queued", "due_at": now + pause, "error": str(problem)}
-        values |= {"lease": None, "lease_until": None, "ambiguous": delivery.ambiguous or problem.ambiguous}
+        values: dict[str, object] = {
+            "state": "dead" if dead else "queued",
+            "due_at": now + pause,
+            "error": str(problem),
+            "lease": None,
+            "lease_until": None,
+            "ambiguous": delivery.ambiguous or problem.ambiguous,
+        }
         with self.database.write() as transaction:
             changed = transaction.execute(sa.update(deliveries).where(self._mine(delivery)).values(values)).rowcount
             if dead and changed and fallback:

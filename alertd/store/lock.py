@@ -32,6 +32,19 @@ def hold(path: Path | None) -> Iterator[None]:
         os.close(handle)
 
 
+def holder(path: Path | None) -> str | None:
+    """The process that holds a store at this moment; None if none does."""
+    place = path.with_name(path.name + ".lock") if path else None
+    if place is None or not place.exists():
+        return None
+    with place.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read(20).decode("ascii", "replace").strip() or "unknown"
+    return None
+
+
 def _lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,5 @@
+"""`python -m alertd`."""
+
+from alertd.cli import main
+
+main()

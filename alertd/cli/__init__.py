@@ -1,0 +1,56 @@
+"""The command line: one module a verb. Data goes to stdout, talk to stderr.
+
+Exit codes: 0 fine, 1 findings, 2 wrong use or a broken tool. Verbs import what they need when they run, so that `--help` and
+the verbs that need no database start fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from alertd import __version__
+from alertd.cli import check, demo, evaluate, kinds, run, sandbox, schema, send_test, status
+from alertd.errors import AlertdError
+
+app = typer.Typer(
+    name="alertd",
+    help="Alerts on conversations: rules in git, judged against Drift's reporting API, told in Slack and by e-mail.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("sandbox")(sandbox.sandbox)
+app.command("check")(check.check)
+app.command("evaluate")(evaluate.evaluate)
+app.command("status")(status.status)
+app.command("send-test")(send_test.send_test)
+app.command("kinds")(kinds.kinds)
+app.command("schema")(schema.schema)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alertd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Alerts on conversations."""
+
+
+def main() -> None:
+    """Run a verb; an error that we know is a message, not a traceback."""
+    try:
+        app()
+    except AlertdError as problem:
+        sys.stderr.write(f"alertd: {problem}\n")
+        sys.exit(2)

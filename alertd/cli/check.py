@@ -1,0 +1,42 @@
+"""`alertd check`: whether the rule files can be loaded, and what to do about it if not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alertd.cli.common import Rules, load_settings, print_json, say
+
+
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders or files; else ALERTD_RULES.", show_default=False)] = None,
+    form: Annotated[str, typer.Option("--format", help="text, github (annotations) or json.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    strict: Annotated[bool, typer.Option(help="End with 3 if there are warnings.")] = False,
+    rules: Rules = None,
+) -> None:
+    """Check rule files: all that is wrong at once, with its place and what was probably meant. Needs no token."""
+    from alertd.errors import SettingsError
+    from alertd.rulebook.findings import errors, render_github, render_json, render_text
+    from alertd.rulebook.loader import inspect
+
+    form = "json" if as_json else form
+    if form not in ("text", "github", "json"):
+        raise SettingsError(f'--format is text, github or json, not "{form}"')
+    book, findings = inspect(paths or load_settings(rules)[0].rules)
+    wrong = len(errors(findings))
+    if form == "json":
+        print_json({"findings": json.loads(render_json(findings)), "rules": len(book.rules) if book else None})
+    elif findings:
+        typer.echo(render_github(findings) if form == "github" else render_text(findings))
+    if form != "json":
+        say(_summary(len(book.rules) if book else None, wrong, len(findings) - wrong))
+    raise typer.Exit(1 if wrong or book is None else 3 if findings and strict else 0)
+
+
+def _summary(rules: int | None, errors: int, warnings: int) -> str:
+    counts = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
+    return counts if rules is None else f"{rules} rule{'' if rules == 1 else 's'}: {counts}"

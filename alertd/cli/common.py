@@ -1,0 +1,64 @@
+"""What several verbs share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from alertd.rulebook.rule import Rulebook
+    from alertd.settings import Secrets, Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Rules = Annotated[
+    Path | None, typer.Option("--rules", help="Folder with the rule files; else ALERTD_RULES.", show_default=False)
+]
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON on stdout."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def say(text: str) -> None:
+    """Talk to the person at the terminal, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def load_settings(rules: Path | None = None) -> tuple[Settings, Secrets]:
+    """Settings and secrets; a variable that looks like a setting and is none is worth a word."""
+    from alertd import settings as reading
+
+    variables = reading.environment()
+    for name, meant in reading.unknown_names(variables).items():
+        say(f"alertd: {name} is not a setting" + (f"; did you mean {meant}?" if meant else ""))
+    found = reading.load()
+    if rules is not None:
+        found = found.model_copy(update={"rules": rules})
+    return found, reading.Secrets(variables)
+
+
+def load_rulebook(folder: Path) -> Rulebook:
+    """The rulebook; its findings go to stderr and the program ends with 1 if it cannot be loaded."""
+    from alertd.errors import RulebookError
+    from alertd.rulebook.loader import load
+
+    try:
+        return load(folder)
+    except RulebookError as problem:
+        show_rulebook_error(problem)
+        raise typer.Exit(1) from None
+
+
+def show_rulebook_error(problem: Exception) -> None:
+    """Show what is wrong with the rule files, with places and suggestions."""
+    from alertd.rulebook.findings import Finding, render_text
+
+    findings = [each for each in getattr(problem, "findings", ()) if isinstance(each, Finding)]
+    if findings:
+        say(render_text(findings))
+    say(f"alertd: {problem}")

@@ -1,0 +1,43 @@
+"""`alertd demo`: everything at once, to look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from alertd.cli.common import say
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the inbox; 0 takes any free one.")] = 8025,
+    until_resolved: Annotated[
+        bool, typer.Option(help="For scripts: end with 0 once an incident was opened and resolved in both channels.")
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="With --until-resolved: end with 1 if it was not by then.")] = "5m",
+) -> None:
+    """Run alertd on generated traffic, with an inbox for the Slack messages and mails it sends. Needs no account."""
+    from alertd import logs
+    from alertd.clock import SystemClock
+    from alertd.demo import open_demo, wait_until_resolved
+    from alertd.durations import parse_duration
+    from alertd.errors import SettingsError
+
+    try:
+        patience = parse_duration(timeout)
+    except ValueError as problem:
+        raise SettingsError(f"--timeout: {problem}") from None
+    logs.set_up("warning", "auto", set)
+    clock = SystemClock()
+    with open_demo(clock, 0 if until_resolved else port) as running:
+        typer.echo(f"The inbox: {running.address}")
+        if until_resolved:
+            if not wait_until_resolved(running, clock, patience, say):
+                say(f"alertd: no incident was opened and resolved in both channels within {timeout}")
+                raise typer.Exit(1)
+            return
+        say("Within half a minute something goes wrong; a minute later you are told; then it is over. Ctrl-C ends it.")
+        try:
+            running.daemon.stopping.wait()
+        except KeyboardInterrupt:
+            say("Stopping ...")

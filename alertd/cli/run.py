@@ -1,0 +1,45 @@
+"""`alertd run`: the daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import typer
+
+from alertd.cli.common import Rules, load_settings, show_rulebook_error
+
+
+def run(rules: Rules = None) -> None:
+    """Check the rules and send notices until SIGTERM; SIGHUP loads the rule files again."""
+    settings, secrets = load_settings(rules)
+    from alertd import logs
+    from alertd.clock import SystemClock
+    from alertd.daemon import Daemon
+    from alertd.errors import RulebookError, SettingsError
+    from alertd.settings import TOKEN
+
+    if secrets.read(TOKEN) is None:
+        raise SettingsError(
+            f"{TOKEN} is not set.\n"
+            f"Put Drift's API token into the environment, into .env as {TOKEN}=..., or into a file that {TOKEN}_FILE names.\n"
+            "To try alertd without a token: `make demo`, or `alertd sandbox` and ALERTD_REPORTING__URL set to its address."
+        )
+    logs.set_up(settings.log.level, settings.log.format, lambda: secrets.seen)
+    daemon = Daemon(settings, secrets, SystemClock())
+    daemon.handle_signals()
+    try:
+        daemon.run()
+    except RulebookError as problem:
+        show_rulebook_error(problem)
+        raise typer.Exit(1) from None
+    _leave()
+
+
+def _leave() -> None:
+    """End now, also if a call to the API still hangs: what it would have brought is asked again at the next start."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
