@@ -70,15 +70,16 @@ def tick(
 
 def judge_all(dues: Sequence[Due], source: Source) -> Iterator[Judged]:
     """Ask what the due rules need to know, with the fewest calls, and judge each rule as soon as its answers are there."""
-    needs = {each: needs_of(each.rule, each.at - each.rule.delay) for each in dues}
+    by_rule = {each.rule.id: each for each in dues}
+    needs = {name: needs_of(each.rule, each.at - each.rule.delay) for name, each in by_rule.items()}
     plan = make_plan(need for each in needs.values() for need in _both(each))
-    waiting = {each: {plan.answered_by[need] for need in _both(needs[each])} for each in dues}
+    waiting = {name: {plan.answered_by[need] for need in _both(each)} for name, each in needs.items()}
     answers: dict[Request, Answer] = {}
-    for request, answer in source.fetch(plan.requests, _deadlines(plan, waiting, source.clock.uptime())):
+    for request, answer in source.fetch(plan.requests, _deadlines(by_rule, waiting, plan, source.clock.uptime())):
         answers[request] = answer
-        for each in [due for due, requests in waiting.items() if requests <= answers.keys()]:
-            del waiting[each]
-            yield Judged(each, _judge(each, needs[each], plan, answers))
+        for name in [name for name, requests in waiting.items() if requests <= answers.keys()]:
+            del waiting[name]
+            yield Judged(by_rule[name], _judge(by_rule[name], needs[name], plan, answers))
 
 
 def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> Kind | None:
@@ -121,13 +122,14 @@ def _both(needs: Needs) -> tuple[Need, ...]:
     return (needs.selection, needs.numerator) if needs.numerator else (needs.selection,)
 
 
-def _deadlines(plan: Plan, waiting: Mapping[Due, set[Request]], uptime: Duration) -> list[Duration]:
-    """Until when each request may wait for a call: half of the `every` of its fastest rule."""
-    patience = {
-        request: min(each.rule.every // 2 for each, requests in waiting.items() if request in requests)
-        for request in plan.requests
-    }
-    return [uptime + max(patience[request], _LEAST_PATIENCE) for request in plan.requests]
+def _deadlines(dues: Mapping[str, Due], asked: Mapping[str, set[Request]], plan: Plan, uptime: Duration) -> list[Duration]:
+    """Until when (uptime) each request may wait for a call: half of the `every` of its fastest rule."""
+    patience: dict[Request, Duration] = {}
+    for name, requests in asked.items():
+        own = max(dues[name].rule.every // 2, _LEAST_PATIENCE)
+        for request in requests:
+            patience[request] = min(own, patience.get(request, own))
+    return [uptime + patience[request] for request in plan.requests]
 
 
 def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:

@@ -36,4 +36,5 @@ const refresh = async () => {
   }
 };
 
-if (!document.documentElement.hasAttribute("data-paused")) setInterval(refresh, 3000);
+const pace = Number(document.documentElement.dataset.refresh); // seconds; none while paused
+if (pace) setInterval(refresh, pace * 1000);

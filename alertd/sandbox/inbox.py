@@ -81,25 +81,25 @@ class Thread:
 
 
 def create_inbox(sources: Sources) -> Starlette:
-    """The inbox as an app; mount it under a path that ends in a slash."""
+    """The inbox as an app, to be mounted anywhere. Its handlers run in threads: `alerts` and `status` may take their time."""
     pages = _environment(sources)
     script, sheet = _file("inbox.js"), _file("inbox.css")
     rules = _policy(script)
 
-    async def page(request: Request) -> Response:
+    def page(request: Request) -> Response:
         html = pages.get_template("inbox.html").render(_view(sources, request.query_params), script=Markup(script))  # noqa: S704 - ours
         return HTMLResponse(html, headers=_headers(rules))
 
-    async def mail(request: Request) -> Response:
+    def mail(request: Request) -> Response:
         found = _mail(sources.mailbox, request.path_params["number"])
         if found is None:
             return PlainTextResponse("This mail is gone.", 404, _headers(_MAIL_POLICY))
         return HTMLResponse(_opening_links(found.page), headers=_headers(_MAIL_POLICY))
 
-    async def data(_request: Request) -> Response:
+    def data(_request: Request) -> Response:
         return JSONResponse(to_json(sources), headers=_headers(_NOTHING))
 
-    async def style(_request: Request) -> Response:
+    def style(_request: Request) -> Response:
         return PlainTextResponse(sheet, media_type="text/css", headers=_headers(_NOTHING))
 
     return Starlette(

@@ -90,9 +90,13 @@ class Mailbox:
 
     def start(self) -> None:
         """Listen, in a thread of its own; OSError if the port is taken."""
-        self._server = _Server(_Handler(self), hostname=self.host, port=self.port)
-        self._server.start()
-        self.port = self._server.port
+        server = _Server(_Handler(self), hostname=self.host, port=self.port)
+        try:
+            server.start()
+        except OSError:
+            server.loop.close()
+            raise
+        self._server, self.port = server, server.port
 
     def stop(self) -> None:
         """Stop listening; the mails stay."""

@@ -1,0 +1,162 @@
+"""Calling Slack, and what becomes of each way in which it can say no. The only place that sees its exceptions.
+
+They may print the token or the address of the webhook, so nothing of their text is passed on.
+Codes: https://docs.slack.dev/reference/methods/chat.postMessage and https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import WebClient
+from slack_sdk.webhook import WebhookClient
+
+from alertd.clock import MINUTE, SECOND, Duration
+from alertd.errors import DeliveryError
+
+TIMEOUT: Duration = 10 * SECOND
+LONGEST_WAIT: Duration = 15 * MINUTE
+USUAL_WAIT: Duration = 30 * SECOND
+
+_INSTALL = "install the app again and set ALERTD_SLACK__BOT_INSTALL to its new bot token"
+_HOOK = "create a new incoming webhook and set {where} to its address"
+_ALLOW = "ask an administrator of the workspace to allow the app to post in {where}"
+
+# Trying again is useless until somebody has done what it says here.
+PERMANENT: Mapping[str, str] = {
+    "invalid_auth": _INSTALL,
+    "not_authed": _INSTALL,
+    "token_revoked": _INSTALL,
+    "token_expired": _INSTALL,
+    "account_inactive": _INSTALL,
+    "not_allowed_token_type": "set ALERTD_SLACK__BOT_INSTALL to a bot token; it begins with xoxb-",
+    "missing_scope": "give the app the scope chat:write and install it again",
+    "channel_not_found": "check the name, and invite the app if the channel is private: /invite @alertd in {where}",
+    "not_in_channel": "invite the app: /invite @alertd in {where}",
+    "is_archived": "unarchive {where} or name another channel",
+    "restricted_action": _ALLOW,
+    "restricted_action_read_only_channel": _ALLOW,
+    "restricted_action_thread_only_channel": _ALLOW,
+    "restricted_action_non_threadable_channel": _ALLOW,
+    "no_permission": _ALLOW,
+    "access_denied": _ALLOW,
+    "ekm_access_denied": _ALLOW,
+    "team_access_not_granted": _ALLOW,
+    "messages_tab_disabled": _ALLOW,
+    "no_service": _HOOK,
+    "no_service_id": _HOOK,
+    "no_team": _HOOK,
+    "team_disabled": _HOOK,
+    "no_active_hooks": _HOOK,
+    "invalid_token": _HOOK,
+    "user_not_found": _HOOK,
+    "channel_is_archived": "unarchive the channel, or create a webhook for another one and set {where} to its address",
+    "action_prohibited": "ask an administrator of the workspace to allow the webhook in {where}",
+    "posting_to_general_channel_denied": "ask an administrator to allow it, or name another channel than {where}",
+}
+
+# The message as we built it is not to Slack's taste: a plain and short one may be.
+SHAPE = frozenset(
+    {
+        *("invalid_blocks", "invalid_blocks_format", "invalid_payload", "invalid_metadata_format", "invalid_metadata_schema"),
+        *("metadata_too_large", "msg_blocks_too_long", "msg_too_long", "no_text", "too_many_attachments"),
+    }
+)
+_LATER = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
+_PERHAPS = frozenset({"fatal_error", "internal_error", "rollup_error", "service_unavailable"})
+_CODE = re.compile(r"[a-z][a-z0-9_]{1,60}")
+
+
+class Refusal(DeliveryError):
+    """Slack said no, in the word `code`."""
+
+    def __init__(self, message: str, code: str, *, permanent: bool = False) -> None:
+        super().__init__(message, permanent=permanent)
+        self.code = code
+
+
+def ask(client: WebClient, method: str, body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Call a method of the Web API and return its answer; DeliveryError, or Refusal with Slack's own word."""
+    try:
+        answer = client.api_call(method, json=dict(body)).data
+    except SlackApiError as problem:
+        response = problem.response
+        status, wait = response.status_code, _header(response.headers, "retry-after")
+        raise refused(status, response.get("error"), wait, where) from None
+    except (OSError, HTTPException, ValueError, SlackClientError) as problem:
+        raise broken(problem) from None
+    return answer if isinstance(answer, dict) else {}
+
+
+def post(client: WebhookClient, body: Mapping[str, Any], where: str) -> None:
+    """Post to an incoming webhook; DeliveryError, or Refusal with Slack's own word."""
+    try:
+        answer = client.send_dict(dict(body))
+    except (OSError, HTTPException, ValueError, SlackClientError) as problem:
+        raise broken(problem) from None
+    if answer.status_code != 200:
+        raise refused(answer.status_code, answer.body.strip(), _header(answer.headers, "retry-after"), where)
+
+
+def refused(status: int, said: object, wait: str | None, where: str) -> DeliveryError:
+    """What Slack's answer means, by its word (`error`, or the body of a webhook's answer) and its HTTP status."""
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+    if status == 429 or code in _LATER:
+        delay = retry_after(wait)
+        return DeliveryError(f"Slack asks us to wait {delay // SECOND} s before the next message", retry_after=delay)
+    if code in PERMANENT:
+        return Refusal(f"Slack says {code}: {PERMANENT[code].format(where=where)}", code, permanent=True)
+    if code in SHAPE:
+        return Refusal(f"Slack does not take the message ({code}); look at its template", code, permanent=True)
+    return _unlisted(status, code, where)
+
+
+def _unlisted(status: int, code: str, where: str) -> DeliveryError:
+    """What an answer means whose word is not in the tables."""
+    if status >= 500 or code in _PERHAPS:
+        return DeliveryError(f"Slack failed ({code or status}); it may have taken the message all the same", ambiguous=True)
+    if status in (400, 403, 404, 410):
+        said = f"Slack answered {status} {code or 'without a reason'}"
+        return Refusal(f"{said}; check the address in ALERTD_SLACK__URL or {where}", code, permanent=True)
+    if code:
+        return Refusal(f"Slack says {code}", code)
+    return DeliveryError(f"what answered ({status}) is not Slack; check ALERTD_SLACK__URL and the proxy", ambiguous=True)
+
+
+def broken(problem: Exception) -> DeliveryError:
+    """What a call that got no answer means: urllib wraps in URLError what goes wrong up to the last byte sent."""
+    if not isinstance(problem, URLError):
+        slow = isinstance(problem, TimeoutError)
+        what = f"Slack did not answer within {TIMEOUT // SECOND} s" if slow else "the connection broke before Slack's answer"
+        return DeliveryError(f"{what}; it may have taken the message all the same", ambiguous=True)
+    match problem.reason:
+        case ConnectionRefusedError():
+            return DeliveryError("Slack's address refuses connections; check ALERTD_SLACK__URL or the webhook's address")
+        case socket.gaierror():
+            return DeliveryError("the name in Slack's address cannot be found; check the address and the name server")
+        case ssl.SSLError():
+            return DeliveryError(
+                "no safe connection to Slack: this machine does not trust the certificate of Slack's address or proxy"
+            )
+        case ConnectionError():
+            return DeliveryError("the connection to Slack broke; it may have taken the message all the same", ambiguous=True)
+        case _:
+            return DeliveryError("no connection to Slack; check the network, the proxy and ALERTD_SLACK__URL")
+
+
+def retry_after(text: str | None) -> Duration:
+    """How long a 429 wants us to wait: its whole seconds, 30 s where they make no sense, 15 min at most."""
+    if text is None or not re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
+        return USUAL_WAIT
+    return min(max(int(text), 1) * SECOND, LONGEST_WAIT)
+
+
+def _header(headers: Mapping[str, Any], name: str) -> str | None:
+    return next((str(value) for key, value in headers.items() if key.lower() == name), None)

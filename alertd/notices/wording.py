@@ -1,0 +1,212 @@
+"""The sentences of a notice, in plain text. A tired person reads them on a phone: what, how much, how bad, for how long.
+
+No clock times in here: each kind of message writes those in its own way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+from alertd.durations import spell_duration
+from alertd.errors import QueryError
+from alertd.facts import CONVERSATION, Change, Kind, Level
+from alertd.notices.notice import Notice, NoticeGroup
+from alertd.reporting.properties import find_property
+from alertd.units import Unit, spell_value
+
+# The name of the person or playbook that has this id, by the property that holds it; None where it is not known.
+Names: TypeAlias = Callable[[str, int], str | None]
+
+CONVERSATIONS = "https://app.drift.com/conversations/"
+STATUS = {Level.OK: "All right", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
+ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
+ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
+_EXPECTED_ENDS = frozenset({"", Change.RECOVERED, Change.LEFT})
+
+
+def icon(notice: Notice) -> str:
+    """A picture for the state; shapes differ, not only colours."""
+    return {Kind.RESOLVED: "✅", Kind.TEST: "🔔"}.get(notice.kind) or ICONS[notice.level]
+
+
+def status(notice: Notice) -> str:
+    """The state in a word."""
+    return {Kind.RESOLVED: "Resolved", Kind.TEST: "Test"}.get(notice.kind) or STATUS[notice.level]
+
+
+def spelled(value: float | None, unit: Unit) -> str:
+    """A value with its unit; nothing where there is no number."""
+    return "" if value is None or not math.isfinite(value) else spell_value(value, unit)
+
+
+def noun(by: str | None, count: int) -> str:
+    """What the groups are, in words: agent, agents, conversations."""
+    word = _noun(by)
+    return word if count == 1 else f"{word}s"
+
+
+def counted(count: int, word: str) -> str:
+    """`1 conversation`, `1,204 conversations`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def span(window: int) -> str:
+    """` over the last hour`, ` over the last 15 min`; nothing where there is no window."""
+    text = spell_duration(window)
+    return f" over the last {ONES.get(text, text)}" if window > 0 else ""
+
+
+def group_name(group: NoticeGroup, names: Names) -> str:
+    """Who or what the group is: its name, or its id where the name is not known."""
+    if group.by is None or group.id is None:
+        return "all conversations"
+    if group.by == CONVERSATION:
+        return f"conversation {group.id}"
+    return names(group.by, group.id) or f"{_noun(group.by)} {group.id}"
+
+
+def began(notice: Notice) -> int:
+    """Since when it has been over the limit: the earliest of what fires, or when the incident was opened."""
+    return min([notice.opened_at, *(group.since for group in notice.groups if group.since > 0)])
+
+
+def lasted(notice: Notice) -> str:
+    """For how long it has been going on, or went on; nothing where that is less than a second."""
+    start = notice.opened_at if notice.kind is Kind.RESOLVED else began(notice)
+    length = (notice.resolved_at or notice.at) - start
+    return spell_duration(length) if length >= 1000 else ""
+
+
+def limit_word(notice: Notice) -> str:
+    """`limit` for what should stay below it, `minimum` for what should stay above it."""
+    return "minimum" if notice.direction == "below" else "limit"
+
+
+def headline(notice: Notice, names: Names) -> str:
+    """The whole news in one line: the title, the number, the limit."""
+    if notice.kind is Kind.TEST:
+        return notice.title
+    if notice.kind is Kind.RESOLVED:
+        return f"{notice.title}: over after {lasted(notice)}" if lasted(notice) else f"{notice.title}: over"
+    figure = figures(notice, names)
+    return f"{notice.title}: {figure}" if figure else notice.title
+
+
+def figures(notice: Notice, names: Names) -> str:
+    """Number and limit: `7 min 12 s (limit 5 min)`, `Priya Shah 22 min (limit …)`, `3 agents, worst 22 min (limit …)`."""
+    value, limit = spelled(notice.value, notice.unit), spelled(notice.limit, notice.unit)
+    if notice.by and notice.groups_total > 1:
+        who = f"{notice.groups_total:,} {noun(notice.by, notice.groups_total)}"
+        value = f"{who}, worst {value}" if value else who
+    elif notice.by and notice.groups:
+        value = f"{group_name(notice.groups[0], names)} {value}".rstrip()
+    return f"{value} ({limit_word(notice)} {limit})" if value and limit else value
+
+
+def summary(notice: Notice, names: Names) -> str:
+    """What was measured, and how it stands, in two sentences at most."""
+    if notice.kind is Kind.TEST:
+        return "This is a test of alertd. Nothing is wrong."
+    if notice.kind is Kind.RESOLVED:
+        return _end(notice)
+    return _groups(notice, names) if notice.by and notice.groups_total else _whole(notice)
+
+
+def news(notice: Notice, names: Names) -> str:
+    """What is new in this notice, for a reply below the first message."""
+    figure = figures(notice, names)
+    if notice.kind is Kind.RESOLVED:
+        return " ".join(filter(None, (f"Resolved after {lasted(notice)}." if lasted(notice) else "Resolved.", _worst(notice))))
+    if notice.kind is Kind.OPENED:
+        return ("It is back: " if notice.reopened else "New: ") + (figure or notice.title) + "."
+    if notice.kind is Kind.CHANGED:
+        changes = " ".join(filter(None, (_level_change(notice, figure), _arrivals(notice, names))))
+        return changes or f"Changed: {figure or notice.title}."
+    return headline(notice, names)
+
+
+def worse(notice: Notice) -> bool:
+    """Whether somebody should be called: it opens, or the level rises."""
+    risen = notice.previous is not None and notice.level.rank > notice.previous.rank
+    return notice.kind is Kind.OPENED or (notice.kind is Kind.CHANGED and risen)
+
+
+def followup(notice: Notice) -> bool:
+    """Whether people have been told of this incident before."""
+    return notice.kind in (Kind.CHANGED, Kind.RESOLVED) or notice.reopened
+
+
+def _noun(by: str | None) -> str:
+    if by in (None, CONVERSATION):
+        return "conversation"
+    try:
+        return find_property(str(by)).label
+    except QueryError:
+        return "group"
+
+
+def _whole(notice: Notice) -> str:
+    """`The median time … was 7 min 12 s over the last 1 h (34 conversations); the limit is 5 min.`"""
+    value, limit = spelled(notice.value, notice.unit), spelled(notice.limit, notice.unit)
+    counts = notice.unit is Unit.NUMBER and notice.value == notice.conversations
+    of = "" if counts else f" ({counted(notice.conversations, 'conversation')})"
+    over = span(notice.window)
+    bound = f"; the {limit_word(notice)} is {limit}" if limit else ""
+    return f"The {notice.measure} was {value or 'not known'}{over}{of}{bound}."
+
+
+def _groups(notice: Notice, names: Names) -> str:
+    """`3 agents are over the limit of 5 min; the worst is Priya Shah with 22 min. …` or `4 conversations are waiting; …`"""
+    count, value = notice.groups_total, spelled(notice.value, notice.unit)
+    who, limit = counted(count, _noun(notice.by)), spelled(notice.limit, notice.unit)
+    are, side = ("is" if count == 1 else "are"), ("under" if notice.direction == "below" else "over")
+    bound = f"the {limit_word(notice)}" + (f" of {limit}" if limit else "")
+    if notice.by == CONVERSATION and "wait" in notice.measure and value:
+        since = f"for {value}" if count == 1 else f"the longest for {value}"
+        return f"{who} {are} waiting{' ' if count == 1 else '; '}{since}, {side} {bound}."
+    over = span(notice.window)
+    worst = f"; the worst is {group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
+    return f"{who} {are} {side} {bound}{worst}. Measured: {notice.measure}{over}."
+
+
+def _end(notice: Notice) -> str:
+    """How it ended: `It lasted 34 min; the worst was 9 min 3 s. Now the median time … is 4 min.`"""
+    now = "" if notice.by else spelled(notice.value, notice.unit)
+    return " ".join(
+        filter(
+            None,
+            (
+                f"It lasted {lasted(notice)}." if lasted(notice) else "",
+                _worst(notice),
+                f"Now the {notice.measure} is {now}." if now else "",
+                "" if notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
+            ),
+        )
+    )
+
+
+def _worst(notice: Notice) -> str:
+    peak = spelled(notice.peak, notice.unit)
+    return f"The worst was {peak}." if peak else ""
+
+
+def _level_change(notice: Notice, figure: str) -> str:
+    if notice.previous is None or notice.previous is notice.level:
+        return ""
+    turn = "Now" if notice.level.rank > notice.previous.rank else "Better, now only"
+    return f"{turn} {notice.level}: {figure}." if figure else f"{turn} {notice.level}."
+
+
+def _arrivals(notice: Notice, names: Names) -> str:
+    """`2 more agents: Priya Shah (22 min), Tom Reed (18 min).`"""
+    new = [group for group in notice.groups if group.new]
+    shown = [_with_value(group, notice, names) for group in new[:3]]
+    rest = [f"{len(new) - 3} more"] if len(new) > 3 else []
+    return f"{len(new)} more {noun(notice.by, len(new))}: {', '.join(shown + rest)}." if new and notice.by else ""
+
+
+def _with_value(group: NoticeGroup, notice: Notice, names: Names) -> str:
+    value = spelled(group.value, notice.unit)
+    return group_name(group, names) + (f" ({value})" if value else "")

@@ -1,0 +1,137 @@
+"""From one file's located data to its rules, with everything that is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from alertd.rulebook import checks
+from alertd.rulebook.checks import Draft
+from alertd.rulebook.findings import Finding
+from alertd.rulebook.located import Document, Trail
+from alertd.rulebook.model import Defaults, RuleEntry, RuleFile
+from alertd.rulebook.problems import Problem, known_keys, unknown_key, validate
+from alertd.rulebook.rule import Limit, Rule
+from alertd.rulebook.values import show
+
+_ENOUGH = 100  # findings in one file, after which the rest is not looked at
+
+# Keys that go into the rule as they are; the others need a word with each other first.
+_COPIED = ({field.name for field in fields(Rule)} & set(RuleEntry.model_fields)) - {"notify", "as_waited", "title"}
+_KEYS = {name: field.alias or name for name, field in RuleEntry.model_fields.items()}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An id that a rule of a file wants to have, right or wrong otherwise."""
+
+    id: str
+    document: Document
+    trail: Trail
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one file holds."""
+
+    rules: tuple[Rule, ...]
+    claims: tuple[Claim, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_rules(document: Document, file: str, receivers: Collection[str] | None) -> Reading:
+    """Read one rule file. `file` is how its rules name it; `receivers` are those there are, None if nobody knows."""
+    rules: list[Rule] = []
+    claims: list[Claim] = []
+    findings = [each.locate(document) for each in _outline(document.data)]
+    entries = _entries(document.data)
+    given, defaults, problems = _defaults(document.data)
+    findings += [each.locate(document) for each in problems]
+    for index, raw in entries:
+        draft, problems = _draft(index, raw, given, defaults)
+        rule, more = _rule(draft, document, file, receivers, broken=bool(problems))
+        name = raw["id"] if isinstance(raw.get("id"), str) else None
+        findings += [each.locate(document, name) for each in (*problems, *more)]
+        rules += [rule] if rule else []
+        claims += [Claim(name, document, ("rules", index, "id"))] if name else []
+        if len(findings) > _ENOUGH:
+            break
+    return Reading(tuple(rules), tuple(claims), tuple(findings))
+
+
+def _outline(data: Any) -> Iterator[Problem]:
+    """Whether it is a rule file at all."""
+    if data is None:
+        yield Problem("there are no rules in this file", severity="warning")
+        return
+    if not isinstance(data, dict):
+        yield Problem('a rule file begins with "rules:", and its rules follow as a list')
+        return
+    yield from (unknown_key(key, RuleFile, RuleFile.noun, (key,)) for key in data if key not in known_keys(RuleFile))
+    rules = data.get("rules")
+    if not isinstance(rules, list):
+        if "rules" in data or data.keys() <= set(known_keys(RuleFile)):  # else it is there under a wrong name
+            yield Problem(*_no_rules(data))
+        return
+    if not rules:
+        yield Problem("there are no rules in this file", ("rules",), severity="warning")
+    for index, rule in enumerate(rules):
+        if not isinstance(rule, dict):
+            yield Problem(f"a rule has keys such as id: and measure:, and this is {show(rule)}", ("rules", index))
+
+
+def _no_rules(data: dict[str, Any]) -> tuple[str, Trail]:
+    if "rules" not in data:
+        return 'a rule file needs "rules:", and its rules follow as a list', ()
+    return 'rules are a list; each begins with "- id:"', ("rules",)
+
+
+def _entries(data: Any) -> list[tuple[int, dict[str, Any]]]:
+    rules = data.get("rules") if isinstance(data, dict) else None
+    entries = enumerate(rules) if isinstance(rules, list) else ()
+    return [(index, rule) for index, rule in entries if isinstance(rule, dict)]
+
+
+def _defaults(data: Any) -> tuple[Mapping[str, Any], Defaults, list[Problem]]:
+    raw = data.get("defaults", {}) if isinstance(data, dict) else {}
+    if not isinstance(raw, dict):
+        return {}, Defaults.model_validate({}), [Problem("defaults are keys of rules with values", ("defaults",))]
+    typed, problems = validate(Defaults, raw)
+    return raw, typed, [each.below("defaults") for each in problems]
+
+
+def _draft(index: int, raw: dict[str, Any], given: Mapping[str, Any], defaults: Defaults) -> tuple[Draft, list[Problem]]:
+    entry, problems = validate(RuleEntry, raw)
+    inherited = {name: getattr(defaults, name) for name in defaults.model_fields_set if _KEYS[name] not in raw}
+    if defaults.labels and entry.labels:
+        inherited["labels"] = defaults.labels | entry.labels
+    typed = entry.model_copy(update=inherited) if inherited else entry
+    meant = frozenset(each.suggestion for each in problems if each.at_key and each.suggestion and len(each.trail) == 1)
+    return Draft(index, raw, given, typed, meant), [each.below("rules", index) for each in problems]
+
+
+def _rule(
+    draft: Draft, document: Document, file: str, receivers: Collection[str] | None, *, broken: bool
+) -> tuple[Rule | None, list[Problem]]:
+    limits, problems = checks.limits(draft)
+    problems += [*checks.complete(draft), *checks.waiting(draft), *checks.notify(draft, receivers)]
+    if broken or not limits or any(each.severity == "error" for each in problems):
+        return None, problems
+    return _build(draft, limits, file, document.spot(("rules", draft.index))[0] + 1), problems
+
+
+def _build(draft: Draft, limits: tuple[Limit, ...], file: str, line: int) -> Rule | None:
+    entry = draft.entry
+    values = {name: getattr(entry, name) for name in entry.model_fields_set & _COPIED}
+    if entry.id is None or entry.measure is None or not {"every", "window"} <= values.keys():
+        return None  # they come from defaults that are wrong themselves
+    return Rule(
+        title=entry.title or entry.id.replace("-", " ").capitalize(),
+        limits=limits,
+        notify=checks.told(draft),
+        as_waited=bool(entry.as_waited) and entry.measure.waits,
+        file=file,
+        line=line,
+        **values,
+    )

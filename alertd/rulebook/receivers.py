@@ -1,0 +1,94 @@
+"""receivers.yaml: names of destinations, each with one kind of channel and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from alertd import channels
+from alertd.reporting.properties import suggest
+from alertd.rulebook.findings import Finding
+from alertd.rulebook.located import Document
+from alertd.rulebook.model import ReceiversFile
+from alertd.rulebook.problems import Problem, known_keys, translate, unknown_key
+from alertd.rulebook.rule import Receiver
+from alertd.rulebook.values import Misfit, read_name, show
+
+SEND_RESOLVED = "send_resolved"  # an option of every channel, which the channel itself never sees
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The receivers there are. `names` also has those that are wrong otherwise; None: nobody can tell."""
+
+    receivers: dict[str, Receiver] = field(default_factory=dict)
+    fallback: str | None = None
+    names: frozenset[str] | None = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+def read_receivers(document: Document) -> Roster:
+    """Read receivers.yaml."""
+    data = document.data
+    if not isinstance(data, dict):
+        problem = Problem('receivers.yaml begins with "receivers:", and the names follow below it')
+        return Roster(names=None, findings=(problem.locate(document),))
+    unknown = (
+        unknown_key(key, ReceiversFile, ReceiversFile.noun, (key,)) for key in data if key not in known_keys(ReceiversFile)
+    )
+    problems = list(unknown)
+    given = data.get("receivers")
+    if not isinstance(given, dict):
+        if "receivers" in data or not problems:
+            problems.append(Problem('receivers.yaml needs "receivers:", names with their channels', ("receivers",)))
+        return Roster(names=None, findings=tuple(each.locate(document) for each in problems))
+    found: dict[str, Receiver] = {}
+    for name, raw in given.items():
+        receiver, more = _receiver(name, raw)
+        problems += [each.below("receivers", name) for each in more]
+        found |= {name: receiver} if receiver else {}
+    problems += _fallback(data, given)
+    findings = tuple(each.locate(document) for each in problems)
+    return Roster(found, data.get("fallback"), frozenset(given), findings)
+
+
+def _fallback(data: dict[str, Any], given: dict[str, Any]) -> list[Problem]:
+    name = data.get("fallback")
+    if "fallback" not in data or (isinstance(name, str) and name in given):
+        return []
+    return [Problem(f"fallback: there is no receiver {show(name)}", ("fallback",), suggest(name, given))]
+
+
+def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:
+    problems = []
+    try:
+        read_name(name)
+    except Misfit as problem:
+        problems.append(Problem(str(problem), (), problem.suggestion, at_key=True))
+    kinds = channels.names()
+    if not isinstance(raw, dict) or len(raw) != 1:
+        message = f"a receiver has one kind of channel with its options; the kinds are {', '.join(kinds)}"
+        return None, [*problems, Problem(message)]
+    kind, options = next(iter(raw.items()))
+    if kind not in kinds:
+        message = f"there is no kind of channel {show(kind)}; there are {', '.join(kinds)}"
+        return None, [*problems, Problem(message, (kind,), suggest(kind, kinds), at_key=True)]
+    if not isinstance(options, dict):
+        return None, [*problems, Problem(f"{kind} needs its options, as keys with values", (kind,))]
+    receiver, more = _channel(name, kind, options)
+    return (None if problems else receiver), problems + [each.below(kind) for each in more]
+
+
+def _channel(name: str, kind: str, options: dict[str, Any]) -> tuple[Receiver | None, list[Problem]]:
+    found, problems = channels.find(kind), []
+    send_resolved = options.get(SEND_RESOLVED, True)
+    if not isinstance(send_resolved, bool):
+        problems.append(Problem(f"{SEND_RESOLVED} is true or false, not {show(send_resolved)}", (SEND_RESOLVED,)))
+    own = {key: value for key, value in options.items() if key != SEND_RESOLVED}
+    try:
+        channel = found.model_validate(own)
+    except ValidationError as error:
+        return None, problems + translate(error, found, own, f"a receiver of kind {kind}")
+    return (None if problems else Receiver(name, kind, channel, send_resolved)), problems

@@ -1,0 +1,322 @@
+"""Every mistake is told at its place, in words, with what was probably meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alertd.rulebook.findings import Finding, render_text
+from alertd.rulebook.loader import inspect
+
+RECEIVERS = """\
+receivers:
+  support-slack: {slack: {channel: "#support-alerts"}}
+  oncall-mail: {email: {to: [oncall@example.com]}}
+fallback: oncall-mail
+"""
+
+HEAD = """\
+rules:
+  - id: slow
+    every: 5m
+    window: 1h
+    notify: support-slack
+"""
+
+LEVEL = "    critical: {above: 3}\n"
+COUNT = "    measure: count\n"
+MEDIAN = "    measure: {median: timeToCloseMillis}\n"
+
+
+def looked_at(folder: Path, rules: str, receivers: str | None = RECEIVERS) -> tuple[Finding, ...]:
+    (folder / "rules.yaml").write_text(rules, encoding="utf-8")
+    if receivers is not None:
+        (folder / "receivers.yaml").write_text(receivers, encoding="utf-8")
+    return inspect(folder)[1]
+
+
+# What stands after the head of a rule, where it goes wrong (line:column-end), what is said of it and what was meant.
+KEYS = [
+    (COUNT + LEVEL + "    evry: 5m", "8:5-9", '"evry" is not a key of a rule', "every"),
+    (COUNT + LEVEL + "    fliters: []", "8:5-12", '"fliters" is not a key of a rule', "filters"),
+    (COUNT + LEVEL + "    calendar: office-hours", "8:5-13", '"calendar" is not a key of a rule', None),
+    (COUNT + LEVEL + "    hold: 5m", "8:5-9", '"hold" is not a key of a rule', None),
+    (COUNT + LEVEL + "    title:", "8:5-10", '"title" has no value', None),
+    (COUNT + LEVEL + "    title: 17", "8:12-14", 'title: text is expected here; put it in quotes: "17"', None),
+    (COUNT + LEVEL + "    title: [a]", "8:12-15", "title: text is expected here, not a list", None),
+    (COUNT + LEVEL + '    title: "a\\nb"', "8:12-18", "title: this text must be on one line", None),
+    (COUNT + LEVEL + "    runbook: wiki/slow", "8:14-23", 'runbook: "wiki/slow" is not a web address', None),
+    (COUNT + LEVEL + "    runbook: ftp://wiki/slow", "8:14-29", "is not a web address", None),
+    (COUNT + LEVEL + "    labels: [a]", "8:13-16", "labels: names with texts are expected here", None),
+    (COUNT + LEVEL + "    labels: {tier: 2}", "8:20-21", 'text is expected here; put it in quotes: "2"', None),
+    (COUNT + LEVEL + "    labels: {2nd: b}", "8:14-17", "labels: a label's name has letters", None),
+    (COUNT + LEVEL + "    for: 10", "8:10-12", 'for: "10" has no unit; write 10s, 10m, 10h or 10d', None),
+    (COUNT + LEVEL + "    for: 10 min", "8:10-16", 'for: "10 min" is not a duration', "10m"),
+    (COUNT + LEVEL + "    for: 2 Hours", "8:10-17", "is not a duration", "2h"),
+    (COUNT + LEVEL + "    for: 1:30", "8:10-14", "is not a duration", None),
+    (COUNT + LEVEL + "    for: [10m]", "8:10-15", "for: a duration is written like 90s, 5m, 1h30m or 7d, not a list", None),
+    (COUNT + LEVEL + "    for: -5m", "8:10-13", "is not a duration", None),
+    (COUNT + LEVEL + "    for: 1500ms", "8:10-16", "for: 1500ms is not in whole seconds", None),
+    (COUNT + LEVEL + "    delay: 999w", "8:12-16", "must be at most 52w2d", None),
+    (COUNT + LEVEL + "    min_conversations: -1", "8:24-26", "must be from 0 to 1,000,000", None),
+    (COUNT + LEVEL + "    max_groups: 0", "8:17-18", "must be from 1 to 10,000", None),
+    (COUNT + LEVEL + "    max_groups: many", "8:17-21", "a whole number is expected here", None),
+    (COUNT + LEVEL + "    by: lastAgent", "8:9-18", 'groups cannot be made by "lastAgent"', "lastAgentId"),
+    (COUNT + LEVEL + "    by: id", "8:9-11", "by: each conversation by itself is called conversation here", "conversation"),
+    (COUNT + LEVEL + "    by: status", "8:9-15", "groups are made by ids, and status is text; possible are conversation", None),
+    (COUNT + LEVEL + "    timestamp: createdat", "8:16-25", "a window is cut by a moment", "createdAt"),
+    (COUNT + LEVEL + "    timestamp: status", "8:16-22", "possible are createdAt", None),
+    (COUNT + LEVEL + "    filters: status", "8:14-20", "filters: a list is expected here", None),
+    (COUNT + LEVEL + "    filters: [open]", "8:15-19", "filters: a filter looks like {property: status", None),
+    (
+        COUNT + LEVEL + "    filters:\n      - {property: statsu, operation: EQ, values: [open]}",
+        "9:20-26",
+        'filters: there is no property "statsu"',
+        "status",
+    ),
+    (
+        COUNT + LEVEL + "    filters:\n      - {property: status, operation: eq, values: [open]}",
+        "9:39-41",
+        'there is no operation "eq"',
+        "EQ",
+    ),
+    (
+        COUNT + LEVEL + "    filters:\n      - {property: status, operation: EQ, values: [opn]}",
+        "9:52-55",
+        "status is one of open, closed, pending, archived",
+        "open",
+    ),
+    (
+        COUNT + LEVEL + "    filters:\n      - {property: cqlScore, operation: GTE, values: [no]}",
+        "9:55-57",
+        'cqlScore takes numbers, not "no"',
+        None,
+    ),
+    (
+        COUNT + LEVEL + "    filters:\n      - {propertie: status, operation: EQ, values: [open]}",
+        "9:10-19",
+        'a filter has no key "propertie"',
+        "property",
+    ),
+    (COUNT + LEVEL + "    unanswered: waited", "8:17-23", "it is as_waited or ignore", "as_waited"),
+    (COUNT + LEVEL + "    unanswered: as_waited", "8:17-26", "nobody waits in number of conversations", None),
+    ("    measure: cuont\n" + LEVEL, "6:14-19", 'measure: there is no measure "cuont"', "count"),
+    ("    measure: {medain: timeToCloseMillis}\n" + LEVEL, "6:15-21", 'there is no measure "medain"', "median"),
+    ("    measure: {median: timeToCloseMilis}\n" + LEVEL, "6:23-39", "there is no property", "timeToCloseMillis"),
+    ("    measure: {median: lastAgentId}\n" + LEVEL, "6:23-34", "lastAgentId is an id", None),
+    ("    measure: {median: a, mean: b}\n" + LEVEL, "6:14-34", "measure is one of them", None),
+    (
+        "    measure: {share: {property: botStatus, operation: EQ, values: [NO_RESPONS]}}\n    critical: {above: 20%}",
+        "6:68-78",
+        "botStatus is one of",
+        "NO_RESPONSE",
+    ),
+    (COUNT, "2:9-13", "a rule needs a level", None),
+    (COUNT + "    warning: 5", "7:14-15", "warning: keys with values are expected here, such as {above: 5m", None),
+    (COUNT + "    warning: {}", "7:14-16", 'a limit needs "above" or "below"', None),
+    (COUNT + "    warning: {above: 1, below: 2}", "7:25-30", 'a limit has "above" or "below", not both', None),
+    (COUNT + "    warning: {abov: 1}", "7:15-19", "not a key of a limit; it has above, below, recover", "above"),
+    (COUNT + "    warning: {above: }", "7:15-20", '"above" has no value', None),
+    (COUNT + "    warning: {above: [1]}", "7:22-25", "a limit is written like 5m, 20% or 3, not a list", None),
+    (COUNT + "    warning: {above: 5m}", "7:22-24", "above: this measure is a plain number without a unit", None),
+    (MEDIAN + "    warning: {above: 300}", "7:22-25", "this measure is a duration: 300 has no unit", None),
+    (MEDIAN + "    warning: {above: 20%}", "7:22-25", "this measure is a duration, not a share", None),
+    (MEDIAN + "    warning: {above: 5 minutes}", "7:22-31", "is not a duration", "5m"),
+    (MEDIAN + "    warning: {above: 5m, recover: 6m}", "7:35-37", "recover must lie at or below the limit", None),
+    (COUNT + "    warning: {below: 5, recover: 4}", "7:34-35", "recover must lie at or above the limit", None),
+    (COUNT + "    warning: {above: 5}\n    critical: {above: 5}", "8:23-24", "critical must be higher than warning", None),
+    (COUNT + "    warning: {below: 5}\n    critical: {below: 6}", "8:23-24", "critical must be lower than warning", None),
+    (COUNT + "    warning: {above: 5}\n    critical: {below: 2}", "8:16-21", "the levels of a rule look one way", None),
+    (COUNT + LEVEL + "    title: a\n    title: b", "9:5-10", '"title" stands twice here; the first is on line 8', None),
+    (COUNT + LEVEL + "    title: &t a", "8:12-16", 'anchors ("&t") are not read; put what the rules of a file share', None),
+    (COUNT + LEVEL + "    title: *t", "8:12-14", 'aliases ("*t") are not read', None),
+    (COUNT + LEVEL + "    <<: *t", "8:5-7", 'merge keys ("<<") are not read', None),
+    (COUNT + LEVEL + "    title: !!str a", "8:12-19", "tags are not read", None),
+    (COUNT + LEVEL + "    title: @a", "8:12-13", 'text that begins with "@" needs quotes', None),
+    (COUNT + LEVEL + "    title: a: b", "8:13-14", 'a ":" is not expected here', None),
+    (COUNT + LEVEL + '    title: "a', "8:12-13", "this quote is not closed", None),
+    (COUNT + LEVEL + "\ttitle: a", "8:1-2", "a tab; YAML is indented with spaces", None),
+    (COUNT + LEVEL + "    labels: {a: b", "8:18-19", 'a "{" on line 8 is not closed', None),
+    (COUNT + LEVEL + "    title: a\x07b", "8:13-14", "an invisible character (U+0007)", None),
+    (COUNT + LEVEL + '    title: "a\\0b"', "8:12-18", "this text contains an invisible character", None),
+    (COUNT + LEVEL + "    ? [a]\n    : b", "8:7-10", "a key is text", None),
+    (COUNT + LEVEL + "---\nrules: []", "8:1-2", "a second document begins here", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message", "meant"), KEYS, ids=[each[0].splitlines()[-1].strip()[:40] for each in KEYS]
+)
+def test_a_wrong_key_is_told_at_its_place(tmp_path: Path, keys: str, place: str, message: str, meant: str | None) -> None:
+    findings = looked_at(tmp_path, HEAD + keys)
+
+    assert [f"{each.line}:{each.column}-{each.end_column}" for each in findings] == [place], render_text(findings)
+    assert message in findings[0].message
+    assert findings[0].suggestion == meant
+
+
+FILES = [
+    ("rulez: []", "1:1", '"rulez" is not a key of a rule file', "rules"),
+    ("defaults: {}", "1:1", 'a rule file needs "rules:"', None),
+    ("- id: slow", "1:1", 'a rule file begins with "rules:"', None),
+    ("just text", "1:1", 'a rule file begins with "rules:"', None),
+    ("rules: {id: slow}", "1:8", 'rules are a list; each begins with "- id:"', None),
+    ("rules: [slow]", "1:9", 'a rule has keys such as id: and measure:, and this is "slow"', None),
+    ("defaults: [a]\n" + HEAD + COUNT + LEVEL, "1:11", "defaults are keys of rules with values", None),
+    ("defaults: {evry: 5m}\n" + HEAD + COUNT + LEVEL, "1:12", '"evry" is not a key of defaults', "every"),
+    ("defaults: {title: a}\n" + HEAD + COUNT + LEVEL, "1:12", '"title" cannot stand in defaults', None),
+    ("defaults: {delay: 30}\n" + HEAD + COUNT + LEVEL, "1:19", 'delay: "30" has no unit', None),
+    ("rules:\n  - id: a\n    notify: support-slack\n" + COUNT + LEVEL + "    every: 5m", "2:9", 'a rule needs "window"', None),
+    ("rules:\n  - id: a\n    notify: support-slack\n" + COUNT + LEVEL + "    window: 5m", "2:9", 'a rule needs "every"', None),
+    (HEAD.replace("id: slow", "title: slow") + COUNT + LEVEL, "2:5", "a rule needs an id", None),
+    (HEAD + LEVEL, "2:9", "a rule needs a measure", None),
+    (HEAD.replace("every:", "evry:") + COUNT + LEVEL, "3:5", '"evry" is not a key of a rule', "every"),
+    (HEAD + COUNT + "    critcal: {above: 3}", "7:5", '"critcal" is not a key of a rule', "critical"),
+    (HEAD.replace("id: slow", "id: Slow One!") + COUNT + LEVEL, "2:9", 'id: "Slow One!" is not a name', "slow-one"),
+    (HEAD.replace("id: slow", "id: alertd-self") + COUNT + LEVEL, "2:9", 'ids that begin with "alertd" are its own', None),
+    (HEAD.replace("id: slow", f"id: {'a' * 65}") + COUNT + LEVEL, "2:9", "at most 64", "a" * 64),
+    (HEAD.replace("every: 5m", "every: 9s") + COUNT + LEVEL, "3:12", "every: 9s does not fit: it must be at least 10s", None),
+    (HEAD.replace("window: 1h", "window: 5s") + COUNT + LEVEL, "4:13", "at least 10s", None),
+    (HEAD.replace("window: 1h", "window: 400d") + COUNT + LEVEL, "4:13", "at most 52w2d", None),
+    (HEAD.replace("support-slack", "suport-slack") + COUNT + LEVEL, "5:13", 'no receiver "suport-slack"', "support-slack"),
+    (HEAD.replace("support-slack", "[oncall-mail, slack]") + COUNT + LEVEL, "5:27", 'there is no receiver "slack"', None),
+    (HEAD.replace("support-slack", "{crit: oncall-mail}") + COUNT + LEVEL, "5:14", '"crit" is not a level', "critical"),
+    (HEAD.replace("support-slack", "{critical: [5]}") + COUNT + LEVEL, "5:25", "the name of a receiver is expected", None),
+]  # fmt: skip - one mistake a line
+
+
+@pytest.mark.parametrize(("text", "place", "message", "meant"), FILES, ids=[each[2][:40] for each in FILES])
+def test_a_wrong_file_is_told_at_its_place(tmp_path: Path, text: str, place: str, message: str, meant: str | None) -> None:
+    findings = looked_at(tmp_path, text)
+
+    assert f"{findings[0].line}:{findings[0].column}" == place, render_text(findings)
+    assert [each.severity for each in findings] == ["error"], render_text(findings)
+    assert message in findings[0].message
+    assert findings[0].suggestion == meant
+
+
+RECEIVER_FILES = [
+    ("oncall: {}", "1:1", '"oncall" is not a key of receivers.yaml; it has receivers, fallback', None),
+    ("receivers: []", "1:12", 'receivers.yaml needs "receivers:"', None),
+    ("receivers:\n  a: slack", "2:6", "one kind of channel with its options; the kinds are email, slack", None),
+    ("receivers:\n  a: {slack: {channel: '#a'}, email: {to: [a@b.example]}}", "2:6", "one kind of channel", None),
+    ("receivers:\n  a: {slak: {channel: '#a'}}", "2:7", 'there is no kind of channel "slak"', "slack"),
+    ("receivers:\n  a: {slack: }", "2:7", "slack needs its options", None),
+    ("receivers:\n  a: {slack: {chanel: '#a'}}", "2:15", '"chanel" is not a key of a receiver of kind slack', "channel"),
+    ("receivers:\n  a: {email: {}}", "2:14", 'a receiver of kind email needs "to"', None),
+    ("receivers:\n  a: {email: {to: [5]}}", "2:20", "to: text is expected here", None),
+    ("receivers:\n  a: {email: {to: [a@b.example], send_resolved: maybe}}", "2:49", "send_resolved is true or false", None),
+    ("receivers:\n  A B: {email: {to: [a@b.example]}}", "2:3", '"A B" is not a name', "a-b"),
+    (RECEIVERS.replace("fallback: oncall", "fallback: oncal"), "4:11", 'there is no receiver "oncal-mail"', "oncall-mail"),
+]  # fmt: skip - one mistake a line
+
+
+@pytest.mark.parametrize(("text", "place", "message", "meant"), RECEIVER_FILES, ids=[each[2][:40] for each in RECEIVER_FILES])
+def test_a_wrong_receiver_is_told_at_its_place(tmp_path: Path, text: str, place: str, message: str, meant: str | None) -> None:
+    findings = looked_at(tmp_path, HEAD.replace("notify: support-slack", "notify: []") + COUNT + LEVEL, text)
+    first = findings[0]
+
+    assert f"{first.file.rpartition('/')[2]}:{first.line}:{first.column}" == f"receivers.yaml:{place}", render_text(findings)
+    assert [each.message for each in findings if each.severity == "error"] == [first.message]
+    assert message in first.message
+    assert first.suggestion == meant
+
+
+def test_five_mistakes_in_one_file_are_told_together(tmp_path: Path) -> None:
+    text = """\
+defaults: {notify: support-slak}
+rules:
+  - id: slow-first-answer
+    titel: Zu langsam 😀
+    every: 5 minutes
+    window: 1h
+    filters:
+      - {property: status, operation: EQ, values: [offen]}
+    measure: {median: timeToCloseMillis}
+    warning: {above: 5m, recover: 300}
+"""
+    shown = render_text(looked_at(tmp_path, text)).replace(f"{tmp_path}/", "")
+
+    assert (
+        shown
+        == """\
+rules.yaml:1:20: error: there is no receiver "support-slak"
+    1 | defaults: {notify: support-slak}
+      |                    ^^^^^^^^^^^^ did you mean "support-slack"?
+rules.yaml:4:5: error: "titel" is not a key of a rule
+    4 |     titel: Zu langsam 😀
+      |     ^^^^^ did you mean "title"?
+rules.yaml:5:12: error: every: "5 minutes" is not a duration; write it like 90s, 5m, 1h30m or 7d
+    5 |     every: 5 minutes
+      |            ^^^^^^^^^ did you mean "5m"?
+rules.yaml:8:52: error: filters: status is one of open, closed, pending, archived, not "offen"
+    8 |       - {property: status, operation: EQ, values: [offen]}
+      |                                                    ^^^^^ did you mean "open"?
+rules.yaml:10:35: error: recover: this measure is a duration: 300 has no unit; write 300s, 300m or 300h
+   10 |     warning: {above: 5m, recover: 300}
+      |                                   ^^^"""
+    )
+
+
+def test_the_same_wrong_default_is_told_once(tmp_path: Path) -> None:
+    rules = "".join(f"  - {{id: r{n}, measure: count, critical: {{above: 1}}}}\n" for n in range(3))
+    findings = looked_at(tmp_path, "defaults: {every: 5, window: 1h, notify: nobody}\nrules:\n" + rules)
+
+    assert [(each.line, each.column) for each in findings] == [(1, 19), (1, 42)]
+
+
+def test_an_unreadable_receivers_file_does_not_make_every_receiver_unknown(tmp_path: Path) -> None:
+    findings = looked_at(tmp_path, HEAD + COUNT + LEVEL, "receivers: {a: {slack: {channel: '#a'}")
+
+    assert [each.file.rpartition("/")[2] for each in findings] == ["receivers.yaml"]
+
+
+def test_a_folder_without_receivers_says_so(tmp_path: Path) -> None:
+    (finding,) = looked_at(tmp_path, HEAD + COUNT + LEVEL, receivers=None)
+
+    assert finding.message == 'there is no receiver "support-slack"; receivers.yaml names none'
+
+
+def test_a_plain_median_of_answer_times_is_warned_of(tmp_path: Path) -> None:
+    text = HEAD + "    measure: {median: timeToAgentResponseMillis}\n    critical: {above: 5m}\n"
+    (finding,) = looked_at(tmp_path, text)
+
+    assert (finding.severity, finding.line, finding.column) == ("warning", 6, 14)
+    assert "looks best exactly when nobody answers; add unanswered: as_waited" in finding.message
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "    unanswered: as_waited\n",
+        "    unanswered: ignore\n",
+        "    filters:\n      - {property: timeToAgentResponseMillis, operation: HAS_PROPERTY}\n",
+    ],
+)
+def test_a_median_that_counts_the_waiting_or_leaves_them_out_on_purpose_is_fine(tmp_path: Path, keys: str) -> None:
+    text = HEAD + "    measure: {median: timeToAgentResponseMillis}\n    critical: {above: 5m}\n" + keys
+
+    assert looked_at(tmp_path, text) == ()
+
+
+@pytest.mark.parametrize(
+    ("notify", "message"),
+    [
+        ("", 'nobody receives this rule; add "notify"'),
+        ("    notify: []\n", "nobody receives this rule"),
+        ("    notify: {warning: support-slack}\n", "nobody receives critical"),
+    ],
+)
+def test_a_level_that_nobody_receives_is_warned_of(tmp_path: Path, notify: str, message: str) -> None:
+    text = HEAD.replace("    notify: support-slack\n", notify) + COUNT + LEVEL + "    warning: {above: 1}\n"
+    (finding,) = looked_at(tmp_path, text)
+
+    assert finding.severity == "warning"
+    assert finding.message.startswith(message)
+
+
+def test_a_pasted_webhook_address_is_not_repeated(tmp_path: Path) -> None:
+    receivers = "receivers:\n  a: {slack: {webhook: 'https://hooks.slack.com/services/T0/B0/secretsecret'}}\n"
+
+    assert "secretsecret" not in render_text(looked_at(tmp_path, HEAD + COUNT + LEVEL, receivers))
