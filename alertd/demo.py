@@ -18,7 +18,7 @@ from alertd.daemon import Daemon
 from alertd.durations import spell_duration
 from alertd.errors import AlertdError
 from alertd.evaluation.ledger import load_alerts
-from alertd.facts import Alert, Kind, State
+from alertd.facts import Alert, Kind, Level, State
 from alertd.notices.composing import limit_of
 from alertd.rulebook.rule import Rule
 from alertd.sandbox.app import create_app
@@ -214,4 +214,4 @@ def _row(rule: Rule, alert: Alert, names: Callable[[str, int], str | None]) -> A
 def _calm(rule: Rule) -> AlertRow:
     limit = rule.limits[-1]
     words = f"{limit.direction} {spell_value(limit.value, rule.measure.unit)}"
-    return AlertRow(rule.id, rule.title, "", State.INACTIVE, limit.level, "", words, None)
+    return AlertRow(rule.id, rule.title, "", State.INACTIVE, Level.OK, "", words, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from alertd.reporting.properties import suggest
 _NOT_MEASURES = frozenset({"base", "grouping"})
 
 
+@functools.cache  # a rulebook asks for every rule
 def modules() -> tuple[str, ...]:
     """The modules of this package that hold a measure."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_MEASURES))

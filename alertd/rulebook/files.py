@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from alertd.errors import RulebookError
@@ -40,12 +41,12 @@ class Sources:
     findings: tuple[Finding, ...] = ()
 
 
-def gather(paths: Iterable[Path]) -> Sources:
+def gather(paths: Iterable[Path], *, most: int = MOST_FILES) -> Sources:
     """The files of a folder, or single files with the receivers.yaml beside the first; RulebookError if there is none."""
     given = tuple(paths)
-    found = [source for path in given for source in _sources(path)]
-    if len(found) > MOST_FILES:
-        raise RulebookError(f"{_shown(given[0])} has more than {MOST_FILES:,} YAML files; name the folder that has the rules")
+    found = [source for path in given for source in islice(_sources(path), most + 1)]
+    if len(found) > most:
+        raise RulebookError(f"{_shown(given[0])} has more than {most:,} YAML files; name the folder that has the rules")
     rules = tuple({each.path: each for each in found if each.path.name not in _RECEIVERS}.values())
     if not rules:
         where = ", ".join(_shown(path) for path in given) or "no folder"
@@ -80,7 +81,6 @@ def _sources(path: Path) -> Iterator[Source]:
 
 
 def _below(folder: Path, root: Path) -> Iterator[Source]:
-    count = 0
     for place, folders, names in os.walk(root, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [name for name in folders if Path(place, name).is_symlink()]
@@ -89,9 +89,6 @@ def _below(folder: Path, root: Path) -> Iterator[Source]:
             if name in links and Path(place, name).resolve().is_relative_to(root):
                 continue  # what it links to is read where it stands
             yield Source(root / below, _shown(folder / below), _shown(below), root)
-            count += 1
-            if count > MOST_FILES:
-                return
 
 
 def _is_ours(name: str) -> bool:

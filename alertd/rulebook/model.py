@@ -5,9 +5,9 @@ Whatever a field is called, it goes into the `Rule` field of the same name; what
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from alertd.rulebook import values
 
@@ -130,5 +130,5 @@ class ReceiversFile(Entry):
 
     noun: ClassVar[str] = "receivers.yaml"
 
-    receivers: dict[str, dict[str, JsonValue]] | None = Field(None, description="Each name with its kind of channel.")
+    receivers: dict[str, dict[str, Any]] | None = Field(None, description="Each name with its kind of channel.")
     fallback: str | None = Field(None, description="Where notices go when their receiver is dead.", examples=["oncall-mail"])

@@ -66,7 +66,7 @@ class Problem:
 
 def validate(model: type[M], raw: Mapping[str, Any]) -> tuple[M, list[Problem]]:
     """The typed value of everything that is right, and the problems of the rest. No key of the model is required."""
-    problems = list(_empty(model, raw))
+    problems = list(empty(model, raw))
     usable = _without(raw, problems) if problems else raw
     try:
         return model.model_validate(usable), problems
@@ -150,13 +150,13 @@ def _said(kind: str, message: str, context: Mapping[str, Any]) -> str:
     return _WORDS.get(kind, message[:1].lower() + message[1:])
 
 
-def _empty(model: type[BaseModel], raw: Mapping[str, Any]) -> Iterator[Problem]:
+def empty(model: type[BaseModel], raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Keys that nothing stands under: neither a value nor the wish to have none."""
     for key, value in raw.items():
         if value is None:
-            yield Problem(f'"{key}" has no value; write one or leave the key out', (key,))
+            yield Problem(f'"{key}" has no value; write one (in quotes if it begins with #) or leave the key out', (key,))
         elif isinstance(value, dict) and (inner := _inner(model, (key,))) is not model:
-            yield from (each.below(key) for each in _empty(inner, value))
+            yield from (each.below(key) for each in empty(inner, value))
 
 
 def _without(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:

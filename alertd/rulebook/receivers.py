@@ -12,7 +12,7 @@ from alertd.reporting.properties import suggest
 from alertd.rulebook.findings import Finding
 from alertd.rulebook.located import Document
 from alertd.rulebook.model import ReceiversFile
-from alertd.rulebook.problems import Problem, known_keys, translate, unknown_key
+from alertd.rulebook.problems import Problem, empty, known_keys, translate, unknown_key
 from alertd.rulebook.rule import Receiver
 from alertd.rulebook.values import Misfit, read_name, show
 
@@ -82,7 +82,9 @@ def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:
 
 
 def _channel(name: str, kind: str, options: dict[str, Any]) -> tuple[Receiver | None, list[Problem]]:
-    found, problems = channels.find(kind), []
+    found = channels.find(kind)
+    if problems := list(empty(found, options)):
+        return None, problems
     send_resolved = options.get(SEND_RESOLVED, True)
     if not isinstance(send_resolved, bool):
         problems.append(Problem(f"{SEND_RESOLVED} is true or false, not {show(send_resolved)}", (SEND_RESOLVED,)))

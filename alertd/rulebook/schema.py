@@ -23,13 +23,13 @@ def schema() -> dict[str, Any]:
 
 def receivers_schema() -> dict[str, Any]:
     """What receivers.yaml may look like."""
-    found = _of(ReceiversFile, "alertd receivers")
-    kinds = {kind: _channel(kind, found.setdefault("$defs", {})) for kind in channels.names()}
+    found, definitions = _of(ReceiversFile, "alertd receivers"), dict[str, Any]()
+    kinds = {kind: _channel(kind, definitions) for kind in channels.names()}
     one = {"type": "object", "properties": kinds, "minProperties": 1, "maxProperties": 1, "additionalProperties": False}
     about = found["properties"]["receivers"].get("description", "")
     receivers = {"type": "object", "description": about, "propertyNames": shapes.name(), "additionalProperties": one}
     found["properties"]["receivers"] = receivers
-    return found | {"required": ["receivers"]}
+    return found | {"required": ["receivers"], "$defs": definitions}
 
 
 def _of(model: type[Entry], title: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _of(model: type[Entry], title: str) -> dict[str, Any]:
 def _channel(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """A channel's options, and the one that all channels have. What its schema defines moves to the top."""
     found = channels.find(kind)
-    made = found.model_json_schema(ref_template=f"#/$defs/{kind}.{{model}}")
+    made: dict[str, Any] = _tidy(found.model_json_schema(ref_template=f"#/$defs/{kind}.{{model}}"))
     definitions |= {f"{kind}.{name}": each for name, each in made.pop("$defs", {}).items()}
     told = {"type": "boolean", "default": True, "description": "Whether it is told when things are good again."}
     made["properties"] = {**made.get("properties", {}), SEND_RESOLVED: told}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,24 @@ class _Problems:
 def load(file: Path) -> Imported:
     """Read conversations from JSON lines (.jsonl, .ndjson, .json) or CSV (.csv); SettingsError names up to 20 wrong places."""
     problems = _Problems(file)
-    reader = _Reader(problems)
     try:
-        for line in _lines(file, problems):
-            reader.add(line)
+        return _world(_lines(file, problems), problems)
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}; --conversations takes a file of JSON lines or CSV") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]]) -> Imported:
+    """Conversations written down as mappings of property to value, checked like those of a file."""
+    lines = (_Line(number, row) for number, row in enumerate(rows, 1))
+    return _world(lines, _Problems(Path("conversations")))
+
+
+def _world(lines: Iterable[_Line], problems: _Problems) -> Imported:
+    reader = _Reader(problems)
+    for line in lines:
+        reader.add(line)
     problems.check()
     return Imported({name: _column(PROPERTIES[name], values) for name, values in reader.columns.items()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
 
 TOKEN = "xoxb-canary-4242"
 SECRET_PATH = "/services/T000/B000/canary4242"
@@ -168,7 +168,7 @@ class _Ephemeral(Controller):
     """A controller that may choose its own port."""
 
     def _trigger_server(self) -> None:
-        """Nothing: the caller connects anyway."""
+        socket.create_connection(self.server.sockets[0].getsockname()).close()
 
 
 @contextmanager
@@ -182,6 +182,3 @@ def mail_server(**options: Any) -> Iterator[FakeMailbox]:
         yield box
     finally:
         controller.stop()
-
-
-__all__ = ["SMTP", "FakeMailbox", "FakeSlack", "Scripted", "mail_server", "slack_server"]

@@ -207,6 +207,7 @@ RECEIVER_FILES = [
     ("receivers:\n  a: {email: {}}", "2:14", 'a receiver of kind email needs "to"', None),
     ("receivers:\n  a: {email: {to: [5]}}", "2:20", "to: text is expected here", None),
     ("receivers:\n  a: {email: {to: [a@b.example], send_resolved: maybe}}", "2:49", "send_resolved is true or false", None),
+    ("receivers:\n  a: {slack: {channel: }}", "2:15", '"channel" has no value', None),
     ("receivers:\n  A B: {email: {to: [a@b.example]}}", "2:3", '"A B" is not a name', "a-b"),
     (RECEIVERS.replace("fallback: oncall", "fallback: oncal"), "4:11", 'there is no receiver "oncal-mail"', "oncall-mail"),
 ]  # fmt: skip - one mistake a line

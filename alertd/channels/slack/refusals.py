@@ -101,7 +101,7 @@ def post(client: WebhookClient, body: Mapping[str, Any], where: str) -> None:
         answer = client.send_dict(dict(body))
     except (OSError, HTTPException, ValueError, SlackClientError) as problem:
         raise broken(problem) from None
-    if answer.status_code != 200:
+    if answer.status_code != 200 or answer.body.strip() != "ok":
         raise refused(answer.status_code, answer.body.strip(), _header(answer.headers, "retry-after"), where)
 
 

@@ -1,0 +1,73 @@
+"""Values with sensible defaults, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from alertd import measures
+from alertd.clock import HOUR, MINUTE, Instant
+from alertd.facts import Evidence, Group, Level, Verdict, Window
+from alertd.reporting.table import Table
+from alertd.rulebook.rule import Limit, Receiver, Rule, Rulebook
+from alertd.testing.channel import FakeChannel
+from alertd.testing.clock import START
+
+
+def a_rule(**changes: Any) -> Rule:
+    """A rule `slow`: the median first answer above 5 min (recover 4 min) is a warning, told to `team`.
+
+    `measure` may be given as in a rule file, `warning` and `critical` as (limit, recover) pairs above, in the measure's unit.
+    """
+    measure = changes.pop("measure", {"median": "timeToAgentResponseMillis"})
+    direction = changes.pop("direction", "above")
+    pairs = {level: changes.pop(level.value, None) for level in (Level.CRITICAL, Level.WARNING)}
+    if not any(pairs.values()):
+        pairs[Level.WARNING] = (5 * MINUTE, 4 * MINUTE)
+    limits = tuple(Limit(level, direction, *pair) for level, pair in pairs.items() if pair)
+    values: dict[str, Any] = {
+        "id": "slow",
+        "title": "First answers are slow",
+        "every": 5 * MINUTE,
+        "window": HOUR,
+        "measure": measures.build(measure) if isinstance(measure, str | Mapping) else measure,
+        "limits": limits,
+        "notify": {limit.level: ("team",) for limit in limits},
+        "delay": 0,
+    }
+    return Rule(**(values | changes))
+
+
+def a_rulebook(*rules: Rule, receivers: Mapping[str, FakeChannel] | None = None, fallback: str | None = None) -> Rulebook:
+    """A rulebook of those rules; one receiver `team` unless others are given."""
+    channels = receivers if receivers is not None else {"team": FakeChannel()}
+    known = {name: Receiver(name, "fake", channel) for name, channel in channels.items()}
+    return Rulebook({rule.id: rule for rule in rules}, known, fallback, "test")
+
+
+def a_table(**columns: Sequence[float | None]) -> Table:
+    """A table with ids 1, 2, 3, ...; None is an absent value. `ids` may be given."""
+    ids = columns.pop("ids", None)
+    length = len(next(iter(columns.values()))) if columns else len(ids or ())
+    arrays = {name: np.array([np.nan if each is None else each for each in column], float) for name, column in columns.items()}
+    return Table(np.array(ids if ids is not None else range(1, length + 1), np.int64), arrays)
+
+
+def a_group(number: int) -> Group:
+    """One agent's group."""
+    return Group("lastAgentId", number)
+
+
+def a_verdict(
+    value: float | None = None,
+    *,
+    at: Instant = START,
+    group: Group | None = None,
+    evidence: Evidence = Evidence.OK,
+    rule: str = "slow",
+) -> Verdict:
+    """A verdict on one group as of `at`, over the hour before; its level is left to whoever judges."""
+    window = Window(at - HOUR, at)
+    return Verdict(rule, group or Group(), evidence, value, Level.OK, 30, 30, window, "because the test says so")

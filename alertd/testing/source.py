@@ -1,0 +1,17 @@
+"""A source over any function that answers queries, with a budget of its own."""
+
+from __future__ import annotations
+
+import threading
+
+from alertd.clock import SECOND, Clock
+from alertd.planning.fetching import Ask, Source
+from alertd.reporting.budget import Budget
+from alertd.reporting.gate import Gate
+from alertd.store.database import Database
+
+
+def a_source(ask: Ask, database: Database, clock: Clock, *, calls_per_minute: int = 10_000, reserve: int = 0) -> Source:
+    """A source whose budget is in `database`; by default too large to matter."""
+    budget = Budget(database, clock, calls_per_minute=calls_per_minute, reserve=reserve)
+    return Source(ask, budget, Gate(lambda: "token", clock), clock, patience=10 * SECOND, stopping=threading.Event())
