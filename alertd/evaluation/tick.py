@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 import structlog
 
-from alertd.clock import SECOND, Duration, Instant
+from alertd.clock import Instant
 from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import ledger
 from alertd.evaluation.judging import failed, judge
@@ -20,17 +20,13 @@ from alertd.evaluation.machine import restart, step, step_absent
 from alertd.evaluation.schedule import Due
 from alertd.facts import Alert, Change, Evidence, Kind, State, Transition, Verdict
 from alertd.notices import incidents
-from alertd.planning.fetching import Answer, Source
-from alertd.planning.needs import Need, Needs, needs_of
-from alertd.planning.planner import Plan, Request, cut, make_plan
-from alertd.reporting.table import Table
+from alertd.planning.asking import Answers, Asking, Wanted
+from alertd.planning.calls import Urgency
+from alertd.planning.fetching import Source
 from alertd.rulebook.rule import Rule, Rulebook
 from alertd.store.database import Database
 
 _log = structlog.get_logger()
-
-# However often a rule is checked, its request gets at least this long to find a free call.
-_LEAST_PATIENCE = 5 * SECOND
 
 
 @dataclass(frozen=True)
@@ -68,18 +64,15 @@ def tick(
         yield judged, kind
 
 
-def judge_all(dues: Sequence[Due], source: Source) -> Iterator[Judged]:
-    """Ask what the due rules need to know, with the fewest calls, and judge each rule as soon as its answers are there."""
+def judge_all(dues: Sequence[Due], source: Source, urgency: Urgency | None = None) -> Iterator[Judged]:
+    """Ask what the due rules need to know, with the fewest calls, and judge each rule as soon as its answers are there.
+
+    `urgency` is the place in the queue; by default that of each request's most urgent rule.
+    """
+    asking = Asking(source, [Wanted(each.rule, each.at, urgency) for each in dues])
     by_rule = {each.rule.id: each for each in dues}
-    needs = {name: needs_of(each.rule, each.at - each.rule.delay) for name, each in by_rule.items()}
-    plan = make_plan(need for each in needs.values() for need in _both(each))
-    waiting = {name: {plan.answered_by[need] for need in _both(each)} for name, each in needs.items()}
-    answers: dict[Request, Answer] = {}
-    for request, answer in source.fetch(plan.requests, _deadlines(by_rule, waiting, plan, source.clock.uptime())):
-        answers[request] = answer
-        for name in [name for name, requests in waiting.items() if requests <= answers.keys()]:
-            del waiting[name]
-            yield Judged(by_rule[name], _judge(by_rule[name], needs[name], plan, answers))
+    for rule, answers in asking.answers():
+        yield Judged(by_rule[rule], _judge(by_rule[rule], answers))
 
 
 def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> Kind | None:
@@ -103,33 +96,14 @@ def retire(transaction: sa.Connection, book: Rulebook, now: Instant) -> list[str
     return gone
 
 
-def _judge(due: Due, needs: Needs, plan: Plan, answers: Mapping[Request, Answer]) -> tuple[Verdict, ...]:
-    tables: dict[Need, Table] = {}
-    for need in _both(needs):
-        answer = answers[plan.answered_by[need]]
-        if isinstance(answer, AlertdError):
-            return failed(due.rule, needs, answer)
-        tables[need] = cut(need, answer)
-    numerator = tables[needs.numerator] if needs.numerator else None
+def _judge(due: Due, answers: Answers) -> tuple[Verdict, ...]:
+    if isinstance(answers.problem, AlertdError):
+        return failed(due.rule, answers.needs, answers.problem)
     try:
-        return judge(due.rule, needs, tables[needs.selection], numerator, due.at - due.rule.delay)
+        return judge(due.rule, answers.needs, answers.selection(), answers.numerator(), due.at - due.rule.delay)
     except Exception:  # noqa: BLE001 - one rule's arithmetic must not stop the others (I7)
         _log.exception("rule not judged", rule=due.rule.id)
-        return failed(due.rule, needs, AlertdError("alertd made a mistake judging this rule; its log has the details"))
-
-
-def _both(needs: Needs) -> tuple[Need, ...]:
-    return (needs.selection, needs.numerator) if needs.numerator else (needs.selection,)
-
-
-def _deadlines(dues: Mapping[str, Due], asked: Mapping[str, set[Request]], plan: Plan, uptime: Duration) -> list[Duration]:
-    """Until when (uptime) each request may wait for a call: half of the `every` of its fastest rule."""
-    patience: dict[Request, Duration] = {}
-    for name, requests in asked.items():
-        own = max(dues[name].rule.every // 2, _LEAST_PATIENCE)
-        for request in requests:
-            patience[request] = min(own, patience.get(request, own))
-    return [uptime + patience[request] for request in plan.requests]
+        return failed(due.rule, answers.needs, AlertdError("alertd made a mistake judging this rule; its log has the details"))
 
 
 def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:

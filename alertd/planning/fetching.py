@@ -1,16 +1,18 @@
-"""Asking the API what a plan wants to know: through the budget, several calls at a time, in slices where it must be."""
+"""Asking the API what a plan wants to know: through the queue and the budget, in slices where needed, whole or not at all."""
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import structlog
 
-from alertd.clock import MINUTE, SECOND, Clock, Duration
+from alertd.clock import MINUTE, Clock, Duration
 from alertd.errors import (
     AlertdError,
     BudgetSpent,
@@ -22,6 +24,8 @@ from alertd.errors import (
     Unauthorised,
 )
 from alertd.facts import Window
+from alertd.planning.calls import Calls, Urgency
+from alertd.planning.knowledge import Knowledge
 from alertd.planning.planner import Request
 from alertd.reporting.budget import Budget, Slot
 from alertd.reporting.gate import Gate
@@ -32,6 +36,7 @@ _log = structlog.get_logger()
 
 Ask: TypeAlias = Callable[[Query], Table]
 Answer: TypeAlias = Table | AlertdError
+Answers: TypeAlias = "queue.SimpleQueue[tuple[Request, Answer]]"
 
 # 60 calls a minute of 10 s each are ten at a time; more threads could never be busy.
 CONCURRENT_CALLS = 10
@@ -41,57 +46,73 @@ _FINEST: Duration = MINUTE
 
 
 @dataclass(frozen=True)
+class Order:
+    """A request with its place in the queue: `deadline` (uptime) is for getting a slot."""
+
+    request: Request
+    deadline: Duration
+    urgency: Urgency = Urgency.NORMAL
+
+
 class Source:
-    """The reporting API behind its budget. `ask` is one call; `patience` is how long it may take."""
+    """The reporting API behind its budget.
 
-    ask: Ask
-    budget: Budget
-    gate: Gate
-    clock: Clock
-    patience: Duration
-    stopping: threading.Event
-    count: Callable[[str], None] = lambda _outcome: None  # told the outcome of each call, for metrics
+    `ask` is one call and `patience` how long it may take. Within `working` threads do the calls; without it, whoever fetches
+    does them one by one and waits with `pause`.
+    """
 
-    def fetch(self, requests: Sequence[Request], deadlines: Sequence[Duration]) -> Iterator[tuple[Request, Answer]]:
-        """Ask all requests and yield each answer as it comes. Deadlines (uptime) are for getting a slot.
+    def __init__(
+        self,
+        ask: Ask,
+        budget: Budget,
+        gate: Gate,
+        clock: Clock,
+        *,
+        patience: Duration,
+        pause: Callable[[Duration], None],
+        count: Callable[[str], None] = lambda _outcome: None,
+    ) -> None:
+        self.budget, self.gate, self.clock, self.knowledge = budget, gate, clock, Knowledge()
+        self._ask, self._pause, self._count = ask, pause, count
+        self._calls = Calls(budget, clock, patience)
+        self._workers = 0
 
-        An error is an answer too: it costs only the rules that need this request.
-        """
-        if not requests:
-            return
-        pool = ThreadPoolExecutor(min(CONCURRENT_CALLS, len(requests)), thread_name_prefix="fetch")
-        with pool:
-            order = sorted(zip(requests, deadlines, strict=True), key=lambda each: each[1])
-            asked: dict[Future[Answer], Request] = {pool.submit(self._answer, *each): each[0] for each in order}
-            for future in as_completed(asked):
-                yield asked[future], future.result()
-
-    def _answer(self, request: Request, deadline: Duration) -> Answer:
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Worker threads for the length of the block; what still waits at its end is too late."""
+        threads = [threading.Thread(target=self._calls.work, name=f"call-{n}", daemon=True) for n in range(CONCURRENT_CALLS)]
+        for thread in threads:
+            thread.start()
+        self._workers = len(threads)
         try:
-            return self._whole(request, request.window, deadline)
-        except AlertdError as problem:
-            return problem
-        except Exception:  # noqa: BLE001 - a mistake of ours in one answer must not cost the rules of all others
-            _log.exception("request failed", exc_info=True)
-            return AlertdError("alertd made a mistake with this answer; its log has the details")
+            yield
+        finally:
+            self._calls.close()
 
-    def _whole(self, request: Request, window: Window, deadline: Duration) -> Table:
-        """Ask for a window; in halves if the API cannot answer it at once. All of it or an error, never a part."""
-        try:
-            return self._call(request.query(window), deadline)
-        except (TimedOut, Incomplete, TooLarge):
-            if window.length < 2 * _FINEST or self.clock.uptime() > deadline:
-                raise
-        middle = window.start + window.length // 2
-        halves = (replace(window, end=middle), replace(window, start=middle))
-        return join([self._whole(request, half, deadline) for half in halves])
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a slot."""
+        return len(self._calls)
 
-    def _call(self, query: Query, deadline: Duration) -> Table:
-        self.gate.check()
-        slot = self._slot(deadline)
+    def close(self) -> None:
+        """Send no more calls; whoever waits for one is told that it is too late."""
+        self._calls.close()
+
+    def fetch(self, orders: Sequence[Order]) -> Iterator[tuple[Request, Answer]]:
+        """Ask all requests and yield each answer as it comes. An error is an answer too: it costs only who needs it."""
+        done: Answers = queue.SimpleQueue()
+        for order in orders:
+            _Ticket(self, self._calls, order, done).start()
+        for _ in orders:
+            while not self._workers and done.empty():
+                self._pause(self._calls.step())
+            yield done.get()
+
+    def call(self, query: Query, slot: Slot) -> Table:
+        """One call on one slot, which is given back whatever happens; ReportingError."""
         answered = False
         try:
-            table = self.ask(query)
+            table = self._ask(query)
             answered = True
         except ReportingError as problem:
             answered = problem.answered
@@ -100,26 +121,98 @@ class Source:
         finally:
             self.budget.give_back(slot, answered=answered)
         self.gate.open()
-        self.count("ok")
+        self._count("ok")
         return table
 
     def _learn(self, problem: ReportingError) -> None:
-        self.count(problem.name)
+        self._count(problem.name)
         if isinstance(problem, TooManyRequests):
             self.budget.refused(problem.retry_after)
         elif isinstance(problem, Unauthorised):
             self.gate.close(problem)
 
-    def _slot(self, deadline: Duration) -> Slot:
-        while not self.stopping.is_set():
-            slot = self.budget.borrow(self.patience)
-            if isinstance(slot, Slot):
-                # A holder that was stopped in between must not send: its slot may be somebody else's by now.
-                if self.clock.uptime() < slot.send_before:
-                    return slot
-                self.budget.give_back(slot, answered=False)
-            elif self.clock.uptime() + slot > deadline:
-                break
-            else:
-                self.stopping.wait(slot / SECOND)
-        raise BudgetSpent("no call was free in time: the budget of calls a minute is spent")
+
+class _Ticket:
+    """One order on its way: its window in slices, answered as a whole or with the error that stopped it."""
+
+    def __init__(self, source: Source, calls: Calls, order: Order, done: Answers) -> None:
+        self._source, self._calls, self._order, self._done = source, calls, order, done
+        self._lock = threading.Lock()
+        self._open = 0
+        self._over = False
+        self._tables: list[Table] = []
+        self._late = "no call was free in time: the budget of calls a minute is spent"
+
+    def start(self) -> None:
+        """Queue its calls: as many as earlier answers say that it takes."""
+        request = self._order.request
+        try:
+            self._source.gate.check()
+        except Unauthorised as problem:
+            self._finish(problem)
+            return
+        self._queue(*self._source.knowledge.slices(request.filters, request.window))
+
+    def _queue(self, *windows: Window) -> None:
+        with self._lock:
+            self._open += len(windows)
+        for window in windows:
+            self._calls.put(self._order.urgency, self._order.deadline, partial(self._send, window), self._expire)
+
+    def _send(self, window: Window, slot: Slot) -> None:
+        if self._over:
+            self._source.budget.give_back(slot, used=False)
+            return
+        try:
+            # A holder that was stopped in between must not send: its slot may be somebody else's by now.
+            if self._source.clock.uptime() >= slot.send_before:
+                self._source.budget.give_back(slot, used=False)
+                self._again(window)
+                return
+            table = self._source.call(self._order.request.query(window), slot)
+        except AlertdError as problem:
+            self._failed(window, problem)
+        except Exception:  # noqa: BLE001 - a mistake of ours in one answer must not cost the rules of all others
+            _log.exception("call failed")
+            self._finish(AlertdError("alertd made a mistake with this answer; its log has the details"))
+        else:
+            self._arrived(window, table)
+
+    def _arrived(self, window: Window, table: Table) -> None:
+        self._source.knowledge.answered(self._order.request.filters, window, len(table))
+        with self._lock:
+            self._tables.append(table)
+            self._open -= 1
+            whole = not self._open
+        if whole:
+            self._finish(join(self._tables))
+
+    def _failed(self, window: Window, problem: AlertdError) -> None:
+        """Cut a window that the API could not answer at once in halves; wait again after a 429; else give up."""
+        now = self._source.clock.uptime()
+        if isinstance(problem, TooManyRequests) and now <= self._order.deadline:
+            self._late = "the API answers that there are too many requests; somebody else may hold the token too"
+            self._again(window)
+        elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now):
+            self._source.knowledge.failed(self._order.request.filters, window)
+            middle = window.start + window.length // 2
+            self._again(replace(window, end=middle), replace(window, start=middle))
+        else:
+            self._finish(problem)
+
+    def _divisible(self, window: Window, now: Duration) -> bool:
+        return window.length >= 2 * _FINEST and now <= self._order.deadline
+
+    def _again(self, *windows: Window) -> None:
+        self._queue(*windows)
+        with self._lock:
+            self._open -= 1
+
+    def _expire(self) -> None:
+        self._finish(BudgetSpent(self._late))
+
+    def _finish(self, answer: Answer) -> None:
+        with self._lock:
+            first, self._over = not self._over, True
+        if first:
+            self._done.put((self._order.request, answer))

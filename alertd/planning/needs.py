@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from alertd.clock import Instant
 from alertd.facts import CONVERSATION, Window
 from alertd.measures.base import WAITING_METRICS
+from alertd.reporting.predicates import certain
 from alertd.reporting.query import Filter
 from alertd.rulebook.rule import Rule
 
 
 @dataclass(frozen=True)
-class Need:
-    """Conversations by filters and window, with the metrics wanted of each. Equal needs have the same answer."""
+class Selection:
+    """Which conversations, whenever they were: predicates that only the API can judge, and those that we could judge too.
 
-    filters: frozenset[Filter]
-    window: Window
+    Selections with the same `server` predicates and the same `timestamp` can share a request.
+    """
+
+    server: frozenset[Filter]
+    local: frozenset[Filter]
+    timestamp: str
     metrics: frozenset[str]
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Thousands of needs are looked up in every tick; their parts do not change.
+        object.__setattr__(self, "_hash", hash((self.server, self.local, self.timestamp, self.metrics)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True)
+class Need:
+    """A selection in a window. Equal needs have the same answer."""
+
+    selection: Selection
+    window: Window
 
 
 @dataclass(frozen=True)
@@ -27,17 +49,32 @@ class Needs:
     selection: Need
     numerator: Need | None = None
 
+    def all(self) -> tuple[Need, ...]:
+        """Both, or the one there is."""
+        return (self.selection, self.numerator) if self.numerator else (self.selection,)
+
 
 def needs_of(rule: Rule, as_of: Instant) -> Needs:
     """What the rule needs to know to be judged as of that instant."""
     window = Window(as_of - rule.window, as_of, rule.timestamp)
-    filters = frozenset(rule.filters)
-    selection = Need(filters, window, frozenset(_metrics(rule)))
-    extra = rule.measure.numerator
-    return Needs(selection, Need(filters | set(extra), window, frozenset()) if extra else None)
+    found = _selections(frozenset(rule.filters), _metrics(rule), rule.timestamp, frozenset(rule.measure.numerator))
+    return Needs(*(Need(each, window) for each in found))
 
 
-def _metrics(rule: Rule) -> set[str]:
+@lru_cache(maxsize=50_000)
+def _selections(
+    filters: frozenset[Filter], metrics: frozenset[str], timestamp: str, numerator: frozenset[Filter]
+) -> tuple[Selection, ...]:
+    wanted = _split(filters, timestamp, metrics)
+    return (wanted, _split(filters | numerator, timestamp, frozenset())) if numerator else (wanted,)
+
+
+def _split(filters: frozenset[Filter], timestamp: str, metrics: frozenset[str]) -> Selection:
+    local = frozenset(each for each in filters if certain(each))
+    return Selection(filters - local, local, timestamp, metrics)
+
+
+def _metrics(rule: Rule) -> frozenset[str]:
     waiting = WAITING_METRICS if rule.as_waited else ()
     grouping = (rule.by,) if rule.by and rule.by != CONVERSATION else ()
-    return {*rule.measure.metrics, *waiting, *grouping}
+    return frozenset((*rule.measure.metrics, *waiting, *grouping))

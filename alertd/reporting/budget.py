@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from alertd.clock import SECOND, Clock, Duration
 from alertd.store.database import Database
-from alertd.store.tables import refusals, slots
+from alertd.store.tables import claims, refusals, slots
 
 MINUTE = 60 * SECOND
 
@@ -44,6 +44,7 @@ class BudgetState:
     in_use: int
     withheld: int
     blocked_for: Duration
+    claimed: int = 0  # calls that background work leaves to rules that may be due
 
     @property
     def free(self) -> int:
@@ -60,26 +61,32 @@ class Budget:
         self._limit = calls_per_minute
         self._reserve = reserve
 
-    def borrow(self, patience: Duration) -> Slot | Duration:
+    @property
+    def usable(self) -> int:
+        """Calls a minute that are ours while the API refuses none."""
+        return self._limit - self._reserve
+
+    def borrow(self, patience: Duration, *, background: bool = False) -> Slot | Duration:
         """Borrow a slot for a call that is given up after `patience`; if none is free, how long until one may be.
 
-        What is written first is the latest possible return: a process that is killed returns its slots by itself.
+        What is written first is the latest possible return: a process that is killed returns its slots by itself. Background
+        work leaves as many slots as the daemon has claimed for its critical rules.
         """
         boot = self._clock.boot()
         with self._database.write() as transaction:
             # Read under the lock, so that no process sees an older time than the one before it.
             now = self._clock.uptime()
             state = self._look(transaction, now, boot)
-            if not state.free:
+            if state.free <= (state.claimed if background else 0):
                 return self._wait(transaction, state, now)
             loan = uuid.uuid4().hex
             self._lend(transaction, loan, boot, now, now + 2 * patience + TRAVEL + MINUTE)
             return Slot(loan, now + patience)
 
-    def give_back(self, slot: Slot, *, answered: bool) -> None:
-        """Return a slot after its call: free in 60 s, or `TRAVEL` later if it is not known whether the call arrived."""
+    def give_back(self, slot: Slot, *, answered: bool = True, used: bool = True) -> None:
+        """Return a slot: at once if nothing was sent on it, in 60 s after an answer, `TRAVEL` later if none came."""
         with self._database.write() as transaction:
-            free_at = self._clock.uptime() + MINUTE + (0 if answered else TRAVEL)
+            free_at = self._clock.uptime() + (MINUTE + (0 if answered else TRAVEL) if used else 0)
             mine = slots.c.loan == slot.loan
             transaction.execute(sa.update(slots).where(mine).values(free_at=free_at))
 
@@ -95,6 +102,14 @@ class Budget:
             row = {"id": 1, "boot": boot, "blocked_until": max(until, now + state.blocked_for), "withheld_at": until}
             transaction.execute(sa.insert(refusals).values(row | {"withheld": state.withheld + usable // 2}))
 
+    def claim(self, calls: int, lasts: Duration) -> None:
+        """Keep that many calls from background work of all processes, for so long: what critical rules need in a minute."""
+        boot = self._clock.boot()
+        with self._database.write() as transaction:
+            transaction.execute(sa.delete(claims))
+            row = {"id": 1, "boot": boot, "calls": calls, "until": self._clock.uptime() + lasts}
+            transaction.execute(sa.insert(claims).values(row))
+
     def state(self) -> BudgetState:
         """Look without changing anything."""
         with self._database.read() as transaction:
@@ -109,7 +124,9 @@ class Budget:
         if row:
             returned = max(0, now - row.withheld_at) // _RETURN_EVERY
             withheld, blocked_for = max(0, row.withheld - returned), max(0, row.blocked_until - now)
-        return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for)
+        lasts = (claims.c.boot == boot) & (claims.c.until > now)
+        claimed = transaction.scalar(sa.select(claims.c.calls).where(lasts)) or 0
+        return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for, claimed)
 
     def _wait(self, transaction: sa.Connection, state: BudgetState, now: Duration) -> Duration:
         """How long until the next slot may be free: at least a millisecond, at most a second, then look again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # The migration that makes these tables; a test compares both.
-REVISION = "0001"
+REVISION = "0002"
 
 METADATA = sa.MetaData()
 
@@ -28,6 +28,27 @@ refusals = sa.Table(
     sa.Column("blocked_until", sa.BigInteger, nullable=False),
     sa.Column("withheld", sa.Integer, nullable=False),  # slots out of use at `withheld_at`; they come back one by one
     sa.Column("withheld_at", sa.BigInteger, nullable=False),
+)
+
+# One row: how many calls background work leaves to critical rules, for how long.
+claims = sa.Table(
+    "claims",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("boot", sa.String, nullable=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+
+# What earlier answers taught about a query, known by its filters.
+lessons = sa.Table(
+    "lessons",
+    METADATA,
+    sa.Column("filters", sa.String, primary_key=True),  # as JSON, in a fixed order
+    sa.Column("rate", sa.Float),  # rows a minute
+    sa.Column("bears", sa.BigInteger),  # the longest window that the API answers at once
+    sa.Column("good", sa.Integer, nullable=False),
+    sa.Column("used_at", sa.BigInteger, nullable=False),
 )
 
 # One row a rule: when it was last checked and what came of it.

@@ -1,0 +1,232 @@
+"""The forecast: the planner and the queue, run over one full cycle of the schedule without calling.
+
+A rulebook fits when every request gets its slot before its deadline (half of its fastest rule's `every`), also at the instant at
+which most rules are due together.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from alertd.clock import DAY, MINUTE, SECOND, Duration, Instant
+from alertd.planning.asking import Wanted, affordable
+from alertd.planning.calls import Urgency
+from alertd.planning.knowledge import Knowledge
+from alertd.planning.needs import needs_of
+from alertd.planning.planner import Limits, Request, make_plan
+from alertd.rulebook.rule import Rule
+
+# How long a call takes, as long as nobody has measured it.
+LATENCY: Duration = 2 * SECOND
+
+# A cycle longer than this is cut here: what comes together less often than daily is not the worst that happens.
+_LONGEST_CYCLE = DAY
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the forecast assumes of the budget and the API."""
+
+    usable: int = 54  # calls a minute that are ours
+    latency: Duration = LATENCY
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One request of the cycle: how often it is asked, for which rules, in how many calls, and how late at worst."""
+
+    every: Duration
+    request: Request
+    rules: tuple[str, ...]
+    calls: int
+    latest: Duration  # the longest that it waits for its last slot
+    patience: Duration
+
+    @property
+    def fits(self) -> bool:
+        """Whether it always gets its slots in time."""
+        return self.latest <= self.patience
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a rulebook will ask."""
+
+    rules: int
+    cycle: Duration
+    worst_minute: int  # the most calls sent in any 60 s
+    mean_per_minute: float
+    critical_minute: int  # the same, of requests for critical rules
+    requests: tuple[Planned, ...]
+    cost_by_rule: Mapping[str, float] = field(default_factory=dict)  # calls a minute, shared requests shared out evenly
+    cost_by_owner: Mapping[str, float] = field(default_factory=dict)
+    usable: int = 54
+
+    @property
+    def fits(self) -> bool:
+        """Whether every request gets its turn in time."""
+        return all(each.fits for each in self.requests)
+
+    @property
+    def headroom(self) -> float:
+        """Calls a minute that are left on average."""
+        return self.usable - self.mean_per_minute
+
+    @property
+    def late(self) -> tuple[Planned, ...]:
+        """The requests that do not get their turn in time, the latest first."""
+        return tuple(sorted((each for each in self.requests if not each.fits), key=lambda each: -each.latest))
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One request of a batch: its place in the queue, how long it may wait, and in how many calls it is asked."""
+
+    request: Request
+    rules: tuple[str, ...]
+    urgency: Urgency
+    patience: Duration
+    calls: int
+
+
+def forecast(rules: Iterable[Rule], knowledge: Knowledge | None = None, terms: Terms | None = None) -> Forecast:
+    """Run the schedule for one cycle, from an instant at which everything is due."""
+    book, known, terms = tuple(rules), knowledge or Knowledge(), terms or Terms()
+    cycle = _cycle(book)
+    instants = list(_instants(book, cycle))
+    batches = {due: _batch([each for each in book if each.every in due], known, terms) for due in {due for _, due in instants}}
+    queue = _Queue(terms)
+    for at, due in instants:
+        queue.arrive(at, batches[due])
+    queue.run(math.inf)
+    often = Counter(due for _, due in instants)
+    costs = _costs(batches, often, cycle)
+    owners = {each.id: each.owner or "nobody" for each in book}
+    by_owner: dict[str, float] = {}
+    for rule, cost in costs.items():
+        by_owner[owners[rule]] = by_owner.get(owners[rule], 0.0) + cost
+    everything = max(batches, key=len, default=frozenset())
+    return Forecast(
+        rules=len(book),
+        cycle=cycle,
+        worst_minute=_most_in_a_minute(queue.sent),
+        mean_per_minute=sum(costs.values()),
+        critical_minute=_most_in_a_minute(queue.critical),
+        requests=tuple(_planned(each, book, queue.latest) for each in batches.get(everything, ())),
+        cost_by_rule=costs,
+        cost_by_owner=by_owner,
+        usable=terms.usable,
+    )
+
+
+class _Queue:
+    """The queue and the slots in a time of their own: who is sent when."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._slots: list[float] = [0.0] * terms.usable  # when each is free
+        self._waiting: list[tuple[Urgency, float, int, float, _Order]] = []
+        self._number = 0
+        self._now = 0.0
+        self.sent: list[float] = []
+        self.critical: list[float] = []
+        self.latest: dict[str, float] = {}  # by rule, the longest wait for a slot
+
+    def arrive(self, at: Instant, orders: Sequence[_Order]) -> None:
+        """At that instant these requests are put into the queue."""
+        self.run(at)
+        self._now = at
+        for order in orders:
+            for _ in range(order.calls):
+                self._number += 1
+                heapq.heappush(self._waiting, (order.urgency, at + order.patience, self._number, at, order))
+
+    def run(self, until: float) -> None:
+        """Send what can be sent before that instant."""
+        while self._waiting:
+            start = max(self._now, self._slots[0])
+            if start >= until:
+                return
+            _, deadline, _, arrived, order = heapq.heappop(self._waiting)
+            self._note(order, start - arrived)
+            if start > deadline:
+                continue  # it is given up, and costs nothing more
+            self._now = start
+            heapq.heapreplace(self._slots, start + self._terms.latency + MINUTE)
+            self.sent.append(start)
+            if order.urgency is Urgency.CRITICAL:
+                self.critical.append(start)
+
+    def _note(self, order: _Order, waited: float) -> None:
+        if waited > 0:
+            for rule in order.rules:
+                self.latest[rule] = max(waited, self.latest.get(rule, 0.0))
+
+
+def _cycle(book: Sequence[Rule]) -> Duration:
+    return min(math.lcm(*(each.every for each in book)), _LONGEST_CYCLE) if book else MINUTE
+
+
+def _instants(book: Sequence[Rule], cycle: Duration) -> Iterator[tuple[Instant, frozenset[Duration]]]:
+    """The due instants of the cycle in order, each with the `every` of the rules that are due."""
+    rhythms = sorted({each.every for each in book})
+    for at in sorted({at for every in rhythms for at in range(0, cycle, every)}):
+        yield at, frozenset(every for every in rhythms if at % every == 0)
+
+
+def _batch(due: Sequence[Rule], knowledge: Knowledge, terms: Terms) -> tuple[_Order, ...]:
+    """What is asked when these rules are due. Only the distances in time matter, so any instant will do."""
+    wanted = {rule.id: Wanted(rule, DAY) for rule in due}
+    needs = {rule.id: needs_of(rule, DAY - rule.delay).all() for rule in due}
+    limits = Limits(most_calls=affordable(due, terms.usable))
+    plan = make_plan((need for each in needs.values() for need in each), knowledge, limits)
+    served: dict[Request, dict[str, Wanted]] = {}
+    for rule, each in needs.items():
+        for need in each:
+            served.setdefault(plan.answered_by[need], {})[rule] = wanted[rule]
+    return tuple(_order(request, rules, knowledge) for request, rules in served.items())
+
+
+def _order(request: Request, rules: Mapping[str, Wanted], knowledge: Knowledge) -> _Order:
+    return _Order(
+        request,
+        tuple(rules),
+        min(each.place for each in rules.values()),
+        min(each.patience for each in rules.values()),
+        knowledge.calls(request.filters, request.window),
+    )
+
+
+def _costs(
+    batches: Mapping[frozenset[Duration], tuple[_Order, ...]], often: Mapping[frozenset[Duration], int], cycle: Duration
+) -> dict[str, float]:
+    """Calls a minute by rule; those of a shared request are shared out evenly."""
+    costs: dict[str, float] = {}
+    for due, orders in batches.items():
+        for order in orders:
+            share = order.calls * often[due] * MINUTE / cycle / len(order.rules)
+            for rule in order.rules:
+                costs[rule] = costs.get(rule, 0.0) + share
+    return costs
+
+
+def _planned(order: _Order, book: Sequence[Rule], latest: Mapping[str, float]) -> Planned:
+    every = min(each.every for each in book if each.id in set(order.rules))
+    waited = max((latest.get(rule, 0.0) for rule in order.rules), default=0.0)
+    return Planned(every, order.request, order.rules, order.calls, round(waited), order.patience)
+
+
+def _most_in_a_minute(moments: Sequence[float]) -> int:
+    """The most of these moments in any 60 s."""
+    window: deque[float] = deque()
+    most = 0
+    for moment in moments:
+        window.append(moment)
+        while window[0] <= moment - MINUTE:
+            window.popleft()
+        most = max(most, len(window))
+    return most
