@@ -1,7 +1,7 @@
 """The forecast: the planner and the queue, run over one full cycle of the schedule without calling.
 
-A rulebook fits when every request gets its slot before its deadline (half of its fastest rule's `every`), also at the instant at
-which most rules are due together.
+A rulebook fits when every request gets its slot before its deadline (half of its fastest rule's `every`), also when most
+rules are due together.
 """
 
 from __future__ import annotations
