@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from alertd import __version__
-from alertd.cli import check, demo, evaluate, kinds, run, sandbox, schema, send_test, status
+from alertd.cli import check, demo, evaluate, kinds, plan, run, sandbox, schema, send_test, status
 from alertd.errors import AlertdError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
+app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)
 app.command("send-test")(send_test.send_test)
