@@ -6,13 +6,13 @@ Read from top to bottom: `tick` is the way of a fact from "what is due?" to rows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 import structlog
 
 from alertd.clock import SECOND, Duration, Instant
-from alertd.errors import AlertdError, StoreError
+from alertd.errors import AlertdError, BadQuery, StoreError
 from alertd.evaluation import ledger
 from alertd.evaluation.judging import failed, judge
 from alertd.evaluation.ledger import Checked, Record
@@ -46,6 +46,11 @@ class Judged:
         found = {verdict.evidence for verdict in self.verdicts}
         return found.pop() if len(found) == 1 else Evidence.OK if Evidence.OK in found else min(found)
 
+    @property
+    def failed(self) -> bool:
+        """Whether there was no complete answer: then nothing moves (I3)."""
+        return self.evidence in (Evidence.ERROR, Evidence.STALE)
+
 
 def tick(
     dues: Sequence[Due],
@@ -65,6 +70,9 @@ def tick(
         except StoreError as problem:
             _log.error("rule not settled", rule=judged.due.rule.id, error=str(problem))
             continue
+        except Exception:  # noqa: BLE001 - one rule must not stop the others (I7)
+            _log.exception("rule not settled", rule=judged.due.rule.id)
+            continue
         yield judged, kind
 
 
@@ -73,13 +81,13 @@ def judge_all(dues: Sequence[Due], source: Source) -> Iterator[Judged]:
     by_rule = {each.rule.id: each for each in dues}
     needs = {name: needs_of(each.rule, each.at - each.rule.delay) for name, each in by_rule.items()}
     plan = make_plan(need for each in needs.values() for need in _both(each))
-    waiting = {name: {plan.answered_by[need] for need in _both(each)} for name, each in needs.items()}
-    answers: dict[Request, Answer] = {}
-    for request, answer in source.fetch(plan.requests, _deadlines(by_rule, waiting, plan, source.clock.uptime())):
-        answers[request] = answer
-        for name in [name for name, requests in waiting.items() if requests <= answers.keys()]:
+    waiting = {name: set(_both(each)) for name, each in needs.items()}
+    answers: dict[Need, Answer] = {}
+    for found in _fetch(plan, source, _deadlines(by_rule, waiting, source.clock.uptime())):
+        answers |= found
+        for name in [name for name, wanted in waiting.items() if wanted <= answers.keys()]:
             del waiting[name]
-            yield Judged(by_rule[name], _judge(by_rule[name], needs[name], plan, answers))
+            yield Judged(by_rule[name], _judge(by_rule[name], needs[name], answers))
 
 
 def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> Kind | None:
@@ -87,7 +95,7 @@ def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Inst
     rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
     before = ledger.load_checked(transaction, rule.id).get(rule.id)
     moves = _moves(transaction, rule, judged, before)
-    kind = incidents.record(transaction, rule, list(moves.values()), book, at=as_of, now=now)
+    kind = None if judged.failed else incidents.record(transaction, rule, list(moves.values()), book, at=as_of, now=now)
     ledger.save_alerts(transaction, list(moves.values()))
     ledger.record(transaction, _records(judged, moves, kind, book))
     ledger.save_checked(transaction, _checked(judged, before, as_of))
@@ -103,16 +111,37 @@ def retire(transaction: sa.Connection, book: Rulebook, now: Instant) -> list[str
     return gone
 
 
-def _judge(due: Due, needs: Needs, plan: Plan, answers: Mapping[Request, Answer]) -> tuple[Verdict, ...]:
+def _fetch(plan: Plan, source: Source, deadlines: Mapping[Need, Duration]) -> Iterator[dict[Need, Answer]]:
+    """Fetch a plan; yields needs with their answers as they come.
+
+    When the API refuses a query that several needs share, each is asked by itself, so that only the guilty one fails (I7).
+    """
+    needs: dict[Request, list[Need]] = {request: [] for request in plan.requests}
+    for need, request in plan.answered_by.items():
+        needs[request].append(need)
+    refused: list[Need] = []
+    until = [min(deadlines[need] for need in needs[request]) for request in plan.requests]
+    for request, answer in source.fetch(plan.requests, until):
+        if isinstance(answer, BadQuery) and len(needs[request]) > 1:
+            refused += needs[request]
+        else:
+            yield dict.fromkeys(needs[request], answer)
+    alone = {make_plan([need]).requests[0]: need for need in refused}
+    for request, answer in source.fetch(list(alone), [deadlines[need] for need in alone.values()]):
+        yield {alone[request]: answer}
+
+
+def _judge(due: Due, needs: Needs, answers: Mapping[Need, Answer]) -> tuple[Verdict, ...]:
     tables: dict[Need, Table] = {}
     for need in _both(needs):
-        answer = answers[plan.answered_by[need]]
+        answer = answers[need]
         if isinstance(answer, AlertdError):
             return failed(due.rule, needs, answer)
-        tables[need] = cut(need, answer)
-    numerator = tables[needs.numerator] if needs.numerator else None
+        tables[need] = answer
     try:
-        return judge(due.rule, needs, tables[needs.selection], numerator, due.at - due.rule.delay)
+        numerator = cut(needs.numerator, tables[needs.numerator]) if needs.numerator else None
+        selection = cut(needs.selection, tables[needs.selection])
+        return judge(due.rule, needs, selection, numerator, due.at - due.rule.delay)
     except Exception:  # noqa: BLE001 - one rule's arithmetic must not stop the others (I7)
         _log.exception("rule not judged", rule=due.rule.id)
         return failed(due.rule, needs, AlertdError("alertd made a mistake judging this rule; its log has the details"))
@@ -122,46 +151,59 @@ def _both(needs: Needs) -> tuple[Need, ...]:
     return (needs.selection, needs.numerator) if needs.numerator else (needs.selection,)
 
 
-def _deadlines(dues: Mapping[str, Due], asked: Mapping[str, set[Request]], plan: Plan, uptime: Duration) -> list[Duration]:
-    """Until when (uptime) each request may wait for a call: half of the `every` of its fastest rule."""
-    patience: dict[Request, Duration] = {}
-    for name, requests in asked.items():
-        own = max(dues[name].rule.every // 2, _LEAST_PATIENCE)
-        for request in requests:
-            patience[request] = min(own, patience.get(request, own))
-    return [uptime + patience[request] for request in plan.requests]
+def _deadlines(dues: Mapping[str, Due], wanted: Mapping[str, set[Need]], uptime: Duration) -> dict[Need, Duration]:
+    """Until when (uptime) each need may wait for a call: half of the `every` of its fastest rule."""
+    deadlines: dict[Need, Duration] = {}
+    for name, needs in wanted.items():
+        own = uptime + max(dues[name].rule.every // 2, _LEAST_PATIENCE)
+        for need in needs:
+            deadlines[need] = min(own, deadlines.get(need, own))
+    return deadlines
 
 
 def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:
     """Every alert of the rule after this check, by group: those that were there, and those that verdicts start."""
-    alerts = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
-    if before and before.question != rule.question:
-        alerts = {key: restart(alert) for key, alert in alerts.items()}
-    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts}
+    stored = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
+    if judged.failed:
+        return {key: Transition(alert, alert, Change.KEPT) for key, alert in stored.items()}
+    anew = before is not None and before.question != rule.question
+    alerts = {key: restart(alert) if anew else alert for key, alert in stored.items()}
+    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts if verdict.group.by == rule.by}
     as_of = judged.due.at - rule.delay
-    if judged.evidence in (Evidence.ERROR, Evidence.STALE):
-        return {key: Transition(alert, alert, Change.KEPT) for key, alert in alerts.items()}
-    absent = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
-    grouped = {key: verdict for key, verdict in verdicts.items() if verdict.group.by == rule.by}
-    return absent | {
-        key: step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule) for key, verdict in grouped.items()
-    }
+    moves = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
+    for key, verdict in verdicts.items():
+        moves[key] = step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule)
+    return {key: replace(move, before=stored.get(key, move.before)) for key, move in moves.items()}
 
 
 def _records(judged: Judged, moves: Mapping[str, Transition], kind: Kind | None, book: Rulebook) -> Iterator[Record]:
-    """Decision records: one for each verdict; of single conversations only those that are or were over the limit."""
+    """Decision records: one for each verdict, and for each alert that ended without one.
+
+    Of single conversations only those that are or were over the limit.
+    """
+    single = judged.due.rule.single
     for verdict in judged.verdicts:
         move = moves.get(verdict.group.key)
         if move is None:
             yield Record(verdict, State.INACTIVE, Change.KEPT, kind, book.revision)
-        elif not judged.due.rule.single or move.change is not Change.QUIET:
+        elif not single or {move.before.state, move.after.state} != {State.INACTIVE}:
             yield Record(verdict, move.after.state, move.change, kind, book.revision)
+    for move in moves.values():
+        if move.change in (Change.LEFT, Change.UNOBSERVED):
+            yield Record(_gone(judged, move), move.after.state, move.change, kind, book.revision)
+
+
+def _gone(judged: Judged, move: Transition) -> Verdict:
+    """What a complete answer says of a group that it no longer contains."""
+    window, reason = judged.verdicts[0].window, move.change.value
+    return Verdict(judged.due.rule.id, move.after.group, Evidence.NO_DATA, None, None, 0, 0, window, reason)
 
 
 def _checked(judged: Judged, before: Checked | None, as_of: Instant) -> Checked:
     rule, evidence = judged.due.rule, judged.evidence
-    failing = evidence in (Evidence.ERROR, Evidence.STALE)
+    # What was measured before stays comparable with the old question until the new one has been answered.
+    question = before.question if before and judged.failed else rule.question
     since = before.failing_since if before and before.failing_since is not None else as_of
     reason = next((each.reason for each in judged.verdicts if each.evidence is evidence), "no group")
     missed = (before.missed if before else 0) + judged.due.missed
-    return Checked(rule.id, judged.due.at, as_of, rule.question, evidence, reason, missed, since if failing else None)
+    return Checked(rule.id, judged.due.at, as_of, question, evidence, reason, missed, since if judged.failed else None)
