@@ -179,7 +179,10 @@ class Outbox:
 
     def _parts(self, delivery: Delivery, receiver: Receiver) -> Mapping[str, str]:
         # What was worth telling to others as a change may be the opening for this receiver.
-        return self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+        parts = self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+        if failure := parts.get("failure"):
+            _log.error("template failed, the built-in text goes out", **_facts(delivery), error=failure)
+        return parts
 
     def _thread(self, delivery: Delivery) -> Receipt | None:
         """The newest receipt of a message about this incident there: what follows goes into its thread."""

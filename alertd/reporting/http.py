@@ -110,7 +110,8 @@ class Http:
     def _check_address(self, url: str) -> str:
         host = host_of(url)
         if urlsplit(url).scheme == "http" and not (self._plain or is_loopback(host)):
-            raise Refused(f"{host} would be called without encryption; use https://, or allow plain HTTP", answered=False)
+            advice = "use https://, or set ALERTD_REPORTING__ALLOW_PLAIN_HTTP=true if that is meant"
+            raise Refused(f"{host} would be called without encryption; {advice}", answered=False)
         return host
 
     def _run(self, work: _Work, request: requests.PreparedRequest, until: float, most_bytes: int) -> None:

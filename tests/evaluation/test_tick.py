@@ -21,6 +21,7 @@ from alertd.measures.base import Measure, Measured, Sample
 from alertd.reporting.query import Query, parse_filter
 from alertd.rulebook.rule import Rule
 from alertd.store.database import Database, open_database
+from alertd.store.tables import alerts
 from alertd.testing import START, FakeChannel, a_group, a_source, a_verdict
 from tests.evaluation.world import SCORE, World, scored
 
@@ -206,6 +207,18 @@ def test_errors_neither_end_nor_start_anything(database: Database, problem: Repo
         assert world.check() == {"slow": (ERROR, None)}
     assert world.alerts == fired
     assert len(world.rows("notices")) == 1
+
+
+def test_an_incident_whose_alerts_are_gone_is_ended_by_an_answer_and_not_by_an_error(database: Database) -> None:
+    world = World.of(database, scored(window=5 * MINUTE, by="lastAgentId"))
+    world.add(20, ago=0, lastAgentId=1)
+    assert world.check() == {"slow": (OK, Kind.OPENED)}
+    with database.write() as transaction:
+        transaction.execute(sa.delete(alerts))
+    world.api.refuses = lambda _query: TimedOut("slow")
+    assert world.check() == {"slow": (ERROR, None)}
+    world.api.refuses = lambda _query: None
+    assert world.check() == {"slow": (Evidence.NO_DATA, Kind.RESOLVED)}
 
 
 def test_too_many_groups_change_nothing(database: Database) -> None:
