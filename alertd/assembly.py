@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from alertd.clock import Clock, Duration
+from alertd.clock import SECOND, Clock, Duration
 from alertd.errors import Unauthorised
 from alertd.notices.notice import Notice
 from alertd.notices.rendering import render_or_plain
 from alertd.planning.fetching import Source
+from alertd.planning.memory import load_lessons
 from alertd.reporting.budget import Budget
 from alertd.reporting.client import ReportingClient
 from alertd.reporting.directory import Directory
@@ -40,7 +41,6 @@ def open_reporting(
     database: Database,
     clock: Clock,
     *,
-    stopping: threading.Event | None = None,
     count: Callable[[str], None] = lambda _outcome: None,
 ) -> Iterator[Reporting]:
     """The API behind the budget of that store, until the end of the block."""
@@ -54,10 +54,12 @@ def open_reporting(
             gate=Gate(lambda: secrets.read(TOKEN), clock),
             clock=clock,
             patience=reporting.timeout + _GRACE,
-            stopping=stopping or threading.Event(),
+            pause=lambda wait: time.sleep(wait / SECOND),
             count=count,
         )
-        yield Reporting(source, Directory(client, clock))
+        source.knowledge.lessons.update(load_lessons(database))
+        with source.working():
+            yield Reporting(source, Directory(client, clock))
 
 
 def renderer(settings: Settings, directory: Directory) -> Callable[[str, Notice], Mapping[str, str]]:

@@ -5,8 +5,9 @@ Instants are whole milliseconds since 1970-01-01 UTC, durations whole millisecon
 
 from __future__ import annotations
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -17,6 +18,9 @@ SECOND: Duration = 1_000
 MINUTE: Duration = 60 * SECOND
 HOUR: Duration = 60 * MINUTE
 DAY: Duration = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Instant = 253_402_300_799_999  # the end of the year 9999, which is as far as dates go
 
 
 class Clock(Protocol):
@@ -55,13 +59,13 @@ class SystemClock:
 
 def iso(instant: Instant) -> str:
     """Write an instant as ISO 8601 in UTC, with milliseconds only where there are any."""
-    moment = datetime.fromtimestamp(instant / 1000, UTC)
+    moment = _EPOCH + timedelta(milliseconds=instant)  # in whole numbers: a float loses milliseconds
     return moment.isoformat(timespec="milliseconds" if instant % 1000 else "seconds").replace("+00:00", "Z")
 
 
 def parse_instant(text: str) -> Instant:
     """Read ISO 8601 (UTC where no offset is given) or epoch milliseconds; ValueError says what is wrong."""
-    if text.isdecimal():
+    if re.fullmatch(r"\d{1,15}", text, re.ASCII) and int(text) <= LAST:
         return int(text)
     try:
         moment = datetime.fromisoformat(text)

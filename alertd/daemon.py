@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from enum import Enum, auto
+from queue import SimpleQueue
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -16,12 +17,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from alertd.assembly import Reporting, open_reporting, renderer
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Instant, iso
-from alertd.errors import AlertdError, RulebookError, StoreError
+from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.tick import Judged, retire, tick
-from alertd.facts import Evidence, Kind
+from alertd.facts import Kind
 from alertd.notices.outbox import Outbox
+from alertd.overview import look
 from alertd.planning.fetching import Source
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.loader import load
@@ -46,8 +48,15 @@ _IDLE = 1.0
 # A wall clock that moves by more than this against the uptime was set.
 _STEP = 2 * SECOND
 
-# How long a stop may take before threads that still work are left behind; what they do is repeated at the next start.
-_STOP = 8.0
+# Seconds that a stop waits for threads that still work; what they do is repeated at the next start. Containers get ten in all.
+_STOP = 6.0
+
+
+class Order(Enum):
+    """What a signal or another thread may ask of the daemon."""
+
+    STOP = auto()
+    RELOAD = auto()
 
 
 class Daemon:
@@ -57,10 +66,12 @@ class Daemon:
         self._settings, self._secrets, self._clock = settings, secrets, clock
         self.metrics = Metrics()
         self.stopping = threading.Event()
+        self._orders: SimpleQueue[Order] = SimpleQueue()  # its put() may be called from a signal handler, an Event's set() not
         self._mail = threading.Event()  # set when there may be something to send
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
         self._last_due: dict[str, Instant] = {}
+        self._senders: list[threading.Thread] = []
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self.book = Rulebook({}, {})
         self.watch = Watch(clock)
@@ -75,26 +86,22 @@ class Daemon:
             parts.callback(database.close)
             self.book = load(self._settings.rules)
             reporting = parts.enter_context(
-                open_reporting(
-                    self._settings, self._secrets, database, self._clock, stopping=self.stopping, count=self._count_call
-                )
+                open_reporting(self._settings, self._secrets, database, self._clock, count=self._count_call)
             )
-            outbox = self._outbox(database, reporting)
-            server = self._server(database)
+            server = self._server(database, reporting)
             parts.callback(server.stop)
+            parts.callback(self._stop)
             self._database, self._reporting = database, reporting
-            self._start(database, outbox)
+            self._start(database, self._outbox(database, reporting))
             server.start()
             self.address = server.address
             _log.info("running", rules=len(self.book.rules), revision=self.book.revision, health=self.address + "/readyz")
             ready()
-            self.stopping.wait()
-            self._stop()
+            self._obey()
 
     def stop(self) -> None:
         """End `run`; safe to call from a signal handler and from any thread."""
-        self.stopping.set()
-        self._mail.set()
+        self._orders.put(Order.STOP)
 
     @property
     def budget(self) -> BudgetState | None:
@@ -109,20 +116,31 @@ class Daemon:
         """SIGTERM and SIGINT stop, SIGHUP reloads. Call from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        signal.signal(signal.SIGHUP, lambda *_: self._scheduler.add_job(self.reload, max_instances=10, misfire_grace_time=None))
+        signal.signal(signal.SIGHUP, lambda *_: self._orders.put(Order.RELOAD))
 
     def reload(self) -> None:
         """Load the rule files again; if they are wrong the rulebook that runs stays."""
         try:
             book = load(self._settings.rules)
-        except RulebookError as problem:
-            self.watch.reload_failed(str(problem))
-            self.metrics.reload_ok.set(0)
-            _log.error("rule files not loaded, the last good ones stay", error=str(problem))
-            return
-        self._take(book)
-        _log.info("rule files loaded", rules=len(book.rules), revision=book.revision)
-        self._schedule()
+            self._take(book)
+        except AlertdError as problem:
+            self._kept(str(problem))
+        except Exception as problem:  # noqa: BLE001 - whatever is in a file, the rules that run must go on (I8)
+            _log.exception("rule files not read")
+            self._kept(f"alertd made a mistake reading them ({type(problem).__name__}); its log has the details")
+        else:
+            _log.info("rule files loaded", rules=len(book.rules), revision=book.revision)
+            self._schedule()
+
+    def _kept(self, error: str) -> None:
+        self.watch.reload_failed(error)
+        self.metrics.reload_ok.set(0)
+        _log.error("rule files not loaded, the last good ones stay", error=error)
+
+    def _obey(self) -> None:
+        """Do what is asked for, one at a time, until it is the end."""
+        while self._orders.get() is Order.RELOAD:
+            self.reload()
 
     def _start(self, database: Database, outbox: Outbox) -> None:
         self._started = self._clock.now()
@@ -132,19 +150,24 @@ class Daemon:
         if taken_up := outbox.recover():
             _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
         self._take(self.book)
-        self._warn_about_receivers()
         self._senders = [threading.Thread(target=self._send, args=(outbox,), name=f"send-{n}") for n in range(_SENDERS)]
         self._watcher = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
         for thread in (*self._senders, self._watcher):
             thread.start()
-        self._scheduler.add_job(self._prune, "interval", days=1, next_run_time=_moment(self._started + MINUTE))
+        first = _moment(self._started + MINUTE)
+        self._scheduler.add_job(self._prune, "interval", days=1, next_run_time=first, misfire_grace_time=None, coalesce=True)
         self._scheduler.start()
         self._schedule()
 
     def _stop(self) -> None:
         """In order: no new tick, calls that wait for a slot give up, what is being sent is finished."""
         until = time.monotonic() + _STOP
-        self._scheduler.shutdown(wait=False)
+        self.stopping.set()
+        self._mail.set()
+        if self._reporting:
+            self._reporting.source.close()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         for thread in self._senders:
             thread.join(max(0.0, until - time.monotonic()))
         while self._in_flight and time.monotonic() < until:
@@ -152,12 +175,16 @@ class Daemon:
         _log.info("stopped")
 
     def _take(self, book: Rulebook) -> None:
-        """Make this rulebook the one that runs, and end what rules left behind that it no longer has."""
+        """Make this rulebook the one that runs, and end what rules left behind that it no longer has. Raises StoreError."""
+        self._retire(book)
         with self._guard:
             self.book = book
         self.metrics.rules.set(len(book.rules))
         self.metrics.reload_ok.set(1)
-        self.watch.reloaded()
+        self.watch.reloaded(book.rules)
+        self._warn_about_receivers()
+
+    def _retire(self, book: Rulebook) -> None:
         with self._database.write() as transaction:
             gone = retire(transaction, book, self._clock.now())
         if gone:
@@ -175,21 +202,29 @@ class Daemon:
             )  # fmt: skip
 
     def _tick(self, source: Source) -> None:
-        self._schedule()
-        dues, book = self._claim()
-        started = time.monotonic()
         try:
-            problems: Counter[str] = Counter()
+            self._schedule()
+            self._check(source)
+        except Exception as problem:  # noqa: BLE001 - it is seen in the log and in /readyz, and the next tick is tried all the same
+            self.watch.broke_off(problem)
+
+    def _check(self, source: Source) -> None:
+        """Check the rules that are due. The next instant has been scheduled: nothing that goes wrong here stops the rules."""
+        dues, book = self._claim()
+        if not dues:
+            return
+        started, settled = time.monotonic(), dict[str, str | None]()
+        try:
             for judged, kind in tick(dues, book, source, self._database, self._clock.now):
                 self._settled(judged, kind)
-                if judged.evidence in (Evidence.ERROR, Evidence.STALE):
-                    problems[judged.verdicts[0].reason] += 1
-            self.watch.ticked(problems, len(dues))
+                settled[judged.due.rule.id] = _trouble(judged)
+            self.watch.ticked(settled, len(dues))
         finally:
             with self._guard:
-                self._in_flight -= {each.rule.id for each in dues}
-            if dues:
-                self.metrics.tick.observe(time.monotonic() - started)
+                self._in_flight -= {each.rule.id for each in dues} - settled.keys()  # those are free since, and may be claimed
+            self.metrics.tick.observe(time.monotonic() - started)
+        if book is not self.book:  # a rule that was removed meanwhile may have left something behind again
+            self._retire(self.book)
 
     def _claim(self) -> tuple[tuple[Due, ...], Rulebook]:
         """The rules that are due and not being checked already: no rule is ever evaluated twice at once."""
@@ -223,14 +258,18 @@ class Daemon:
 
     def _send(self, outbox: Outbox) -> None:
         while not self.stopping.is_set():
-            try:
-                busy = outbox.step()
-            except StoreError as problem:
-                _log.error("outbox cannot be read", error=str(problem))
-                busy = False
-            if not busy:
+            if not self._sent_one(outbox):
                 self._mail.wait(_IDLE)
                 self._mail.clear()
+
+    def _sent_one(self, outbox: Outbox) -> bool:
+        try:
+            busy = outbox.step()
+        except Exception as problem:  # noqa: BLE001 - a thread that ends here would send nothing any more
+            self.watch.sending_failed(problem)
+            return False
+        self.watch.sending_works()
+        return busy
 
     def _watch_clock(self) -> None:
         """Notice a wall clock that was set: APScheduler would sleep on until its old hour comes round again."""
@@ -243,16 +282,22 @@ class Daemon:
             offset = now_offset
 
     def _prune(self) -> None:
-        gone = prune(self._database, self._clock.now() - self._settings.store.retention)
+        try:
+            gone = prune(self._database, self._clock.now() - self._settings.store.retention)
+        except StoreError as problem:
+            _log.error("history not pruned, tomorrow again", error=str(problem))
+            return
         _log.info("history pruned", rows=gone, older_than=f"{self._settings.store.retention // DAY} d")
 
-    def _server(self, database: Database) -> Server:
+    def _server(self, database: Database, reporting: Reporting) -> Server:
         web = self._settings.web
-        app = create_app(lambda: self.watch.checks(database), self.metrics.registry)
+        figures = self.metrics.collect(lambda: look(database, reporting.source.budget.state(), None))
+        app = create_app(lambda: self.watch.checks(database), figures)
         return Server(app, listen(web.host, web.port, "ALERTD_WEB__PORT"))
 
     def _count_call(self, outcome: str) -> None:
         self.metrics.calls.labels(outcome).inc()
+        self.watch.called(outcome)
 
     def _warn_about_receivers(self) -> None:
         what = access(self._settings, self._secrets)
@@ -264,6 +309,11 @@ class Daemon:
             if lack:
                 instead = f"; its notices go to {self.book.fallback}" if self.book.fallback not in (None, receiver.name) else ""
                 _log.error("receiver cannot be used", receiver=receiver.name, error=lack + instead)
+
+
+def _trouble(judged: Judged) -> str | None:
+    """Why there is no evidence; None if there is."""
+    return judged.verdicts[0].reason if judged.failed else None
 
 
 def _moment(instant: Instant) -> datetime:

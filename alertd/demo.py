@@ -16,7 +16,6 @@ from starlette.routing import Mount
 from alertd.clock import MINUTE, SECOND, Clock, Duration, Instant
 from alertd.daemon import Daemon
 from alertd.durations import spell_duration
-from alertd.errors import AlertdError
 from alertd.evaluation.ledger import load_alerts
 from alertd.facts import Alert, Kind, Level, State
 from alertd.notices.composing import limit_of
@@ -103,7 +102,7 @@ def open_demo(clock: Clock, port: int) -> Iterator[Demo]:
 
 
 def wait_until_resolved(demo: Demo, clock: Clock, timeout: Duration, say: Callable[[str], None]) -> bool:
-    """Wait until an incident was opened and resolved in both channels, and say so as it comes; False after `timeout`."""
+    """Wait until an incident was opened and resolved in both channels, and say so as it comes; False if not by `timeout`."""
     begun, opened = clock.uptime(), False
     while (passed := clock.uptime() - begun) < timeout:
         if not opened and demo.told(Kind.OPENED):
@@ -112,19 +111,20 @@ def wait_until_resolved(demo: Demo, clock: Clock, timeout: Duration, say: Callab
         if demo.told(Kind.OPENED) & demo.told(Kind.RESOLVED):
             say(f"{spell_duration(passed)}: resolved, in Slack and by mail")
             return True
-        demo.daemon.stopping.wait(0.5)
+        if demo.daemon.stopping.wait(0.5):
+            break
     return False
 
 
 @contextmanager
 def _running(daemon: Daemon) -> Iterator[None]:
     """The daemon in a thread; what keeps it from starting is raised here."""
-    ready, problems = threading.Event(), list[AlertdError]()
+    ready, problems = threading.Event(), list[Exception]()
 
     def run() -> None:
         try:
             daemon.run(ready.set)
-        except AlertdError as problem:
+        except Exception as problem:  # noqa: BLE001 - raised again where it is waited for
             problems.append(problem)
             ready.set()
 

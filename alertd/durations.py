@@ -8,7 +8,7 @@ from alertd.clock import DAY, HOUR, MINUTE, SECOND, Duration
 
 UNITS: dict[str, Duration] = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
 
-_TEXT = re.compile(r"(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?")
+_TEXT = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?", re.ASCII)
 
 
 def parse_duration(text: str) -> Duration:
@@ -17,7 +17,7 @@ def parse_duration(text: str) -> Duration:
     if text and match:
         counts = (int(count or 0) for count in match.groups())
         return sum(count * unit for count, unit in zip(counts, UNITS.values(), strict=True))
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"\d+", text, re.ASCII):
         raise ValueError(f'"{text}" has no unit; write {text}s, {text}m, {text}h or {text}d')
     raise ValueError(f'"{text}" is not a duration; write it like 90s, 5m, 1h30m or 7d')
 
@@ -34,7 +34,7 @@ def format_duration(value: Duration) -> str:
 
 def spell_duration(value: float) -> str:
     """Write milliseconds for people, in two units at most: `7 min 12 s`, `2 h 5 min`, `3 d`."""
-    if abs(value) < SECOND:
+    if abs(round(value)) < SECOND:
         return f"{round(value)} ms" if round(value) else "0 s"
     # Rounded once to the smaller of the two units shown, so that 59.9 s reads 1 min and not 60 s.
     sign, rest = ("-" if value < 0 else ""), abs(value)
@@ -45,4 +45,4 @@ def spell_duration(value: float) -> str:
         count, rest = divmod(rest, size)
         if count:
             parts.append(f"{int(count)} {name}")
-    return sign + " ".join(parts[:2])
+    return sign + " ".join(parts)

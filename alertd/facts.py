@@ -112,8 +112,8 @@ class Alert:
     since: Instant | None = None  # as_of of the first evaluation over the limit
     held: Duration = 0  # how long it is known to have been over the limit, towards `for`
     cleared: Duration = 0  # how long it is known to have been below, towards `keep_firing`
-    judged_at: Instant | None = None  # as_of of the last evaluation with evidence ok
-    seen_at: Instant | None = None  # as_of of the last complete answer that contained the group
+    unseen: Duration = 0  # how long complete answers are known not to have contained the group
+    judged_at: Instant | None = None  # as_of of the last evaluation with evidence ok, or without the group
     value: float | None = None
     peak: float | None = None  # the worst value since it was first over the limit
     conversations: int = 0

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any, TextIO
+from urllib.parse import quote
 
 import structlog
 
 # At debug level these print addresses with secrets in their path, or whole messages.
-_TALKATIVE = ("urllib3", "slack_sdk", "apscheduler", "mail", "uvicorn.access")
+_TALKATIVE = ("alembic", "urllib3", "slack_sdk", "apscheduler", "mail", "uvicorn.access")
 
 
 def set_up(level: str, form: str, secrets: Callable[[], set[str]]) -> None:
     """Send all logs to stderr. `secrets` tells the values that must never be seen."""
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
-    last: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    errors: list[Any] = [structlog.processors.format_exc_info] if as_json else []
+    last: Any = structlog.processors.JSONRenderer() if as_json else _text_renderer()
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    blackout = _blackout(secrets)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *errors, blackout, last],
+    handler = _Stderr(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _blackout(secrets),  # the last but one: the renderer escapes characters that a secret may have
+                last,
+            ],
+        )
     )
-    handler.setFormatter(_Blacked(formatter, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -41,27 +48,52 @@ def set_up(level: str, form: str, secrets: Callable[[], set[str]]) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
-class _Blacked(logging.Formatter):
-    """The last look at a line before it leaves: tracebacks are text only here."""
+def _text_renderer() -> structlog.dev.ConsoleRenderer:
+    # Not the default formatter of exceptions: that one prints the local variables of every frame.
+    plain = structlog.dev.plain_traceback
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
 
-    def __init__(self, inner: logging.Formatter, secrets: Callable[[], set[str]]) -> None:
-        super().__init__()
-        self._inner, self._secrets = inner, secrets
 
-    def format(self, record: logging.LogRecord) -> str:
-        return _hide(self._inner.format(record), self._secrets())
+class _Stderr(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tell that a line is lost, but not what it said: nobody has blacked that out."""
+        problem = type(sys.exception()).__name__
+        with suppress(OSError, ValueError):  # stderr itself may be gone
+            self.stream.write(f"alertd: a log line of {record.pathname}:{record.lineno} could not be written: {problem}\n")
 
 
 def _blackout(secrets: Callable[[], set[str]]) -> Callable[..., MutableMapping[str, Any]]:
-    # Before JSON escapes characters that a secret may have.
     def hide(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        hidden = secrets()
-        return {key: _hide(value, hidden) if isinstance(value, str) else value for key, value in event.items()}
+        # A copy, because other threads read new secrets meanwhile; the longest first, because one may be part of another.
+        spellings = {each for secret in tuple(secrets()) for each in _spellings(secret)}
+        hidden = sorted(spellings, key=len, reverse=True)
+        return {_hide(key, hidden): _clean(value, hidden) for key, value in event.items()}
 
     return hide
 
 
-def _hide(text: str, secrets: set[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
+def _clean(value: object, hidden: list[str]) -> object:
+    """The value without secrets at any depth; what is neither text, number nor collection becomes text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {_hide(str(key), hidden): _clean(each, hidden) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(each, hidden) for each in value]
+    return _hide(value if isinstance(value, str) else repr(value), hidden)
+
+
+def _hide(text: str, hidden: list[str]) -> str:
+    for each in hidden:
+        text = text.replace(each, "***")
     return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """How a secret looks in a text: as it is, inside another value's repr, in JSON, in an address."""
+    yield secret
+    yield repr(secret)[1:-1]
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield quote(secret, safe="", errors="surrogateescape")
+    yield quote(secret, errors="surrogateescape")

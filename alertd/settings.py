@@ -6,13 +6,14 @@ Secrets are no fields of the settings: they are read by name when they are neede
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettings
 
@@ -28,9 +29,14 @@ SLACK_TOKEN = "ALERTD_SLACK__BOT_TOKEN"  # noqa: S105
 MAIL_PASSWORD = "ALERTD_EMAIL__PASSWORD"  # noqa: S105
 SECRETS = (TOKEN, SLACK_TOKEN, MAIL_PASSWORD)
 
+_UNREADABLE = ".env in the working folder cannot be read; it must be a text file in UTF-8"
+
 
 def _duration(raw: object) -> object:
-    return parse_duration(raw) if isinstance(raw, str) else raw
+    try:
+        return parse_duration(raw) if isinstance(raw, str) else raw
+    except ValueError:  # its message quotes the value, which somebody may have put into the wrong variable
+        raise ValueError("is not a duration; write it like 90s, 5m or 90d") from None
 
 
 Span = Annotated[Duration, BeforeValidator(_duration)]
@@ -62,7 +68,16 @@ class BudgetSettings(_Section):
     calls_per_minute: int = Field(
         default=60, ge=1, le=10_000, description="The API's own limit for everybody who holds the token."
     )
-    reserve: int = Field(default=6, ge=0, description="Calls a minute that are left to others who hold the token.")
+    reserve: int = Field(
+        default=6, ge=0, validate_default=True, description="Calls a minute that are left to others who hold the token."
+    )
+
+    @field_validator("reserve")
+    @classmethod
+    def _leaves_calls(cls, reserve: int, others: ValidationInfo) -> int:
+        if reserve >= others.data.get("calls_per_minute", math.inf):
+            raise ValueError(f"must be less than {PREFIX}BUDGET__CALLS_PER_MINUTE, or no call is left")
+        return reserve
 
 
 class StoreSettings(_Section):
@@ -127,26 +142,33 @@ class _FromEnvironment(BaseSettings, Settings):
 
 
 def environment() -> dict[str, str]:
-    """The variables of the process, and below them those of `.env` in the working folder."""
-    written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return written | dict(os.environ)
+    """The variables of the process, and below them those of `.env` in the working folder. An empty one is none.
+
+    A secret in the one place covers its `_FILE` twin in the other, and the other way round.
+    """
+    try:
+        written = dotenv_values(".env", encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(_UNREADABLE) from None
+    ours = {name: value for name, value in os.environ.items() if value}
+    covered = {f"{name}_FILE" for name in ours} | {name.removesuffix("_FILE") for name in ours}
+    return {name: value for name, value in written.items() if value and name not in covered} | ours
 
 
 def load() -> Settings:
     """Read the settings; SettingsError names every variable that is wrong, all at once, and never its value."""
     try:
-        found = _FromEnvironment()
+        return _FromEnvironment()
     except ValidationError as problem:
         errors = problem.errors(include_input=False, include_context=False, include_url=False)
         lines = [f"{_name(each['loc'])}: {each['msg'].removeprefix('Value error, ')}" for each in errors]
         raise SettingsError("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(_UNREADABLE) from None
     except UnreadableSettings:
         raise SettingsError(
             "a variable such as ALERTD_REPORTING holds no section; write ALERTD_REPORTING__URL and so on"
         ) from None
-    if found.budget.reserve >= found.budget.calls_per_minute:
-        raise SettingsError("ALERTD_BUDGET__RESERVE must be less than ALERTD_BUDGET__CALLS_PER_MINUTE, or no call is left")
-    return found
 
 
 def known_names() -> tuple[str, ...]:
@@ -162,7 +184,10 @@ def known_names() -> tuple[str, ...]:
 def unknown_names(variables: Mapping[str, str]) -> dict[str, str | None]:
     """Variables that look like settings and are none, each with the name that was probably meant."""
     known = {*known_names(), *SECRETS, *(f"{name}_FILE" for name in SECRETS)}
-    return {name: suggest(name, known) for name in sorted(variables) if name.startswith(PREFIX) and name not in known}
+    unknown = [name for name in sorted(variables) if name.startswith(PREFIX) and name not in known]
+    # Compared without the prefix, which makes everything look alike.
+    short = {name.removeprefix(PREFIX): name for name in known}
+    return {name: short.get(suggest(name.removeprefix(PREFIX), short) or "") for name in unknown}
 
 
 class Secrets:
@@ -185,10 +210,11 @@ class Secrets:
 
     def _from_file(self, name: str, place: Path) -> str:
         try:
-            return place.read_text(encoding="utf-8")
+            return place.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else "it is not text"
-            raise SettingsError(f"{name}_FILE names {place}, which cannot be read: {reason}") from None
+            # Without the name: now and then it is the secret itself that stands there.
+            raise SettingsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
 
 
 def access(settings: Settings, secrets: Secrets) -> Access:

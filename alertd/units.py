@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from enum import StrEnum
 
 from alertd.durations import parse_duration, spell_duration
@@ -47,23 +48,38 @@ def _duration(raw: object) -> int:
         return parse_duration(raw)
     if isinstance(raw, str):
         raise ValueError(f"this measure is a duration, not a share; write it like 5m instead of {raw}")
-    raise ValueError(f"this measure is a duration: {raw} has no unit; write {raw}s, {raw}m or {raw}h")
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
+        raise ValueError(f"this measure is a duration: {raw} has no unit; write {raw}s, {raw}m or {raw}h")
+    raise ValueError(f'this measure is a duration; write it like 90s, 5m or 1h30m instead of "{raw}"')
 
 
 def _fraction(raw: object) -> float:
     if isinstance(raw, str) and (match := _PERCENT.fullmatch(raw)):
-        return float(match[1]) / 100
-    if isinstance(raw, int | float) and not isinstance(raw, bool):
-        raise ValueError(f"this measure is a share: {raw} has no unit; write {_plain(raw * 100 if raw < 1 else raw, 2)}%")
+        # Decimal: 0.7 / 100 is a little less than 7 / 1000, and a limit is exclusive.
+        return float(Decimal(match[1]) / 100)
+    number = _finite(raw)
+    if number is not None:
+        meant = f"{number * 100 if abs(number) < 1 else number:.6g}%"
+        raise ValueError(f"this measure is a share: {raw} has no unit; write {meant}")
     raise ValueError(f'this measure is a share; write it like 20% instead of "{raw}"')
 
 
 def _number(raw: object) -> float:
-    if isinstance(raw, int | float) and not isinstance(raw, bool) and math.isfinite(raw):
-        return float(raw)
+    number = _finite(raw)
+    if number is not None:
+        return number
     raise ValueError(f'this measure is a plain number without a unit; write it like 20 instead of "{raw}"')
 
 
+def _finite(raw: object) -> float | None:
+    if not isinstance(raw, int | float) or isinstance(raw, bool):
+        return None
+    try:
+        return float(raw) if math.isfinite(raw) else None
+    except OverflowError:  # a whole number beyond any float
+        return None
+
+
 def _plain(value: float, places: int) -> str:
-    text = f"{value:,.{places}f}"
+    text = f"{value:z,.{places}f}"  # z: nobody wants to read -0
     return text.rstrip("0").rstrip(".") if "." in text else text

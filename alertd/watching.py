@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 import structlog
 
 from alertd.clock import MINUTE, SECOND, Clock, Instant, iso
 from alertd.durations import spell_duration
-from alertd.errors import StoreError
+from alertd.errors import AlertdError, StoreError
 from alertd.store.database import Database
 from alertd.store.tables import deliveries
 from alertd.web.health import Check
@@ -23,6 +25,9 @@ _LATE = 30 * SECOND
 # A delivery that has waited this long means that sending does not work.
 _STUCK = 10 * MINUTE
 
+# Calls that failed because of the API itself or of our access to it, whatever was asked.
+_DOWN = frozenset({"unauthorised", "unreachable", "refused"})
+
 
 class Watch:
     """Remembers what each part did last. Thread-safe."""
@@ -32,8 +37,10 @@ class Watch:
         self._lock = threading.Lock()
         self._expected: Instant | None = None
         self._last_tick: Instant | None = None
-        self._problems: dict[str, int] = {}
-        self._judged = 0
+        self._reasons: dict[str, str | None] = {}  # each rule as it was last checked: why there was no evidence, if so
+        self._down = False
+        self._broken: str | None = None
+        self._unsent: str | None = None
         self._reload_error: str | None = None
 
     def expects(self, at: Instant) -> None:
@@ -41,27 +48,60 @@ class Watch:
         with self._lock:
             self._expected = at
 
-    def ticked(self, problems: Mapping[str, int], rules: int) -> None:
-        """A tick is over: how many rules it checked, and for how many it got no evidence, by reason."""
-        if not rules:
-            return
+    def called(self, outcome: str) -> None:
+        """The API was called, with that outcome."""
         with self._lock:
-            before, self._problems = self._problems, dict(problems)
-            self._judged, self._last_tick = rules, self._clock.now()
-        for reason in problems.keys() - before.keys():
-            _log.warning("rules cannot be judged, nothing changes for them", rules=problems[reason], reason=reason)
-        if before and not problems:
+            self._down = outcome in _DOWN or (self._down and outcome != "ok")
+
+    def ticked(self, settled: Mapping[str, str | None], due: int) -> None:
+        """A tick is over that had so many rules due; `settled` says of those it settled why there was no evidence, if so."""
+        lost = due - len(settled)
+        with self._lock:
+            before = self._conditions()
+            self._reasons |= settled
+            after = self._conditions()
+            self._last_tick = self._clock.now()
+            self._broken = f"{lost} of {due} rules could not be settled; the log says why" if lost else None
+        for condition in after.keys() - before.keys():
+            rules, reason = after[condition]
+            _log.warning("rules cannot be judged, nothing changes for them", rules=rules, reason=reason)
+        if before and not after:
             _log.info("all rules are judged again")
+
+    def broke_off(self, problem: Exception) -> None:
+        """A tick ended with a mistake of ours. Call it while the exception is being handled."""
+        text = f"the last check broke off ({type(problem).__name__}); the log has the details"
+        with self._lock:
+            before, self._broken = self._broken, text
+        if text != before:
+            _log.exception("check broke off")
+
+    def sending_failed(self, problem: Exception) -> None:
+        """Nothing could be taken from the outbox. Call it while the exception is being handled."""
+        ours = f"alertd made a mistake ({type(problem).__name__}); its log has the details"
+        text = str(problem) if isinstance(problem, AlertdError) else ours
+        with self._lock:
+            before, self._unsent = self._unsent, text
+        if text != before:
+            _log.error("outbox cannot be read", error=text, exc_info=not isinstance(problem, AlertdError))
+
+    def sending_works(self) -> None:
+        """The outbox could be read."""
+        with self._lock:
+            before, self._unsent = self._unsent, None
+        if before:
+            _log.info("outbox can be read again")
 
     def reload_failed(self, error: str) -> None:
         """The newest rule files were wrong."""
         with self._lock:
             self._reload_error = error
 
-    def reloaded(self) -> None:
-        """The newest rule files run."""
+    def reloaded(self, rules: Collection[str]) -> None:
+        """The newest rule files run; these rules are in them."""
         with self._lock:
             self._reload_error = None
+            self._reasons = {rule: reason for rule, reason in self._reasons.items() if rule in rules}
 
     def checks(self, database: Database) -> dict[str, Check]:
         """Every part that can stop, and whether it works."""
@@ -75,6 +115,15 @@ class Watch:
                 "delivery": delivery,
             }
 
+    def _conditions(self) -> dict[str, tuple[int, str]]:
+        """Each reason there is, by its words without numbers ("again in 34 s"), with how many rules have it."""
+        counts = Counter(reason for reason in self._reasons.values() if reason)
+        found: dict[str, tuple[int, str]] = {}
+        for reason, count in counts.items():
+            words = re.sub(r"\d+", "", reason)
+            found[words] = (found[words][0] + count if words in found else count, reason)
+        return found
+
     def _rulebook(self) -> Check:
         if self._reload_error is None:
             return Check(ok=True, text="the newest rule files run")
@@ -86,24 +135,37 @@ class Watch:
         late = self._clock.now() - self._expected
         if late > _LATE:
             return Check(ok=False, text=f"rules were to be checked at {iso(self._expected)} and were not; restart alertd")
+        if self._broken:
+            return Check(ok=False, text=self._broken)
         last = f"last checked {iso(self._last_tick)}, " if self._last_tick is not None else ""
         return Check(ok=True, text=f"{last}next at {iso(self._expected)}")
 
     def _source(self) -> Check:
-        failing = sum(self._problems.values())
-        reasons = "; ".join(f"{count} of {self._judged} rules: {reason}" for reason, count in self._problems.items())
-        if failing and failing == self._judged:
-            return Check(ok=False, text=reasons)
-        return Check(ok=True, text=reasons or "every rule got its answer")
+        """Not ready when no rule gets evidence, or some do not because of the API itself; one bad rule is not enough (I7)."""
+        if not self._reasons:
+            return Check(ok=True, text="nothing has been asked yet")
+        judged, conditions = len(self._reasons), self._conditions()
+        failing = sum(count for count, _ in conditions.values())
+        reasons = "; ".join(f"{count} of {judged} rules: {reason}" for count, reason in conditions.values())
+        down = failing == judged or (self._down and failing > 0)
+        return Check(ok=not down, text=reasons or "every rule got its answer")
 
     def _store(self, database: Database) -> tuple[Check, Check]:
         queued = deliveries.c.state.in_(("queued", "sending"))
         oldest = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(queued)
+        dead = sa.select(sa.func.count()).where(deliveries.c.state == "dead")
         try:
             with database.read() as transaction:
                 since, count = transaction.execute(oldest).one()
+                lost = transaction.scalar(dead) or 0
         except StoreError as problem:
             return Check(ok=False, text=str(problem)), Check(ok=False, text="the outbox cannot be read")
+        return Check(ok=True, text="it answers"), self._delivery(since, count, lost)
+
+    def _delivery(self, since: Instant | None, count: int, dead: int) -> Check:
+        if self._unsent:
+            return Check(ok=False, text=self._unsent)
         waited = self._clock.now() - since if since is not None else 0
         text = f"{count} to send, the oldest for {spell_duration(waited)}" if count else "nothing to send"
-        return Check(ok=True, text="it answers"), Check(ok=waited < _STUCK, text=text)
+        also = f"; {dead} dead, `alertd status` says why" if dead else ""
+        return Check(ok=waited < _STUCK, text=text + also)

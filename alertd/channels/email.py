@@ -103,7 +103,7 @@ def compose(message: Message, sender: str, to: tuple[str, ...], own: str, root: 
     mail["Subject"] = " ".join(parts.get("subject", "").split())[:200] or "alertd: test message"
     mail["From"] = sender
     mail["To"] = ", ".join(to)
-    mail["Date"] = formatdate()  # the hour of posting, by which nothing is decided
+    mail["Date"] = formatdate(usegmt=True)  # the hour of posting, by which nothing is decided
     mail["Message-ID"] = own
     if root:
         mail["In-Reply-To"] = root

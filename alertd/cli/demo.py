@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from alertd.cli.common import say
+from alertd.cli.common import leave, say
 
 
 def demo(
@@ -30,14 +31,15 @@ def demo(
     logs.set_up("warning", "auto", set)
     clock = SystemClock()
     with open_demo(clock, 0 if until_resolved else port) as running:
+        running.daemon.handle_signals()
         typer.echo(f"The inbox: {running.address}")
+        sys.stdout.flush()
         if until_resolved:
-            if not wait_until_resolved(running, clock, patience, say):
-                say(f"alertd: no incident was opened and resolved in both channels within {timeout}")
-                raise typer.Exit(1)
-            return
-        say("Within half a minute something goes wrong; a minute later you are told; then it is over. Ctrl-C ends it.")
-        try:
+            resolved = wait_until_resolved(running, clock, patience, say)
+        else:
+            say("Within half a minute something goes wrong; a minute later you are told; then it is over. Ctrl-C ends it.")
             running.daemon.stopping.wait()
-        except KeyboardInterrupt:
             say("Stopping ...")
+    if until_resolved and not resolved:
+        say(f"alertd: no incident was opened and resolved in both channels within {timeout}")
+    leave(1 if until_resolved and not resolved else 0)

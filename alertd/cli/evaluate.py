@@ -25,6 +25,7 @@ def evaluate(
     from alertd.clock import SystemClock, iso
     from alertd.evaluation.schedule import Due
     from alertd.evaluation.tick import judge_all
+    from alertd.planning.calls import Urgency
     from alertd.store.database import open_database
 
     settings, secrets = load_settings(rules)
@@ -35,7 +36,7 @@ def evaluate(
     database = open_database(settings.store.url)
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
-        judged = list(judge_all([Due(each, as_of + each.delay) for each in chosen], reporting.source))
+        judged = list(judge_all([Due(each, as_of + each.delay) for each in chosen], reporting.source, Urgency.BACKGROUND))
     order = {each.id: number for number, each in enumerate(chosen)}
     judged.sort(key=lambda each: order[each.due.rule.id])
     verdicts = [verdict for each in judged for verdict in each.verdicts]

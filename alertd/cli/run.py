@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-
 import typer
 
-from alertd.cli.common import Rules, load_settings, show_rulebook_error
+from alertd.cli.common import Rules, leave, load_settings, show_rulebook_error
 
 
 def run(rules: Rules = None) -> None:
@@ -34,12 +30,4 @@ def run(rules: Rules = None) -> None:
     except RulebookError as problem:
         show_rulebook_error(problem)
         raise typer.Exit(1) from None
-    _leave()
-
-
-def _leave() -> None:
-    """End now, also if a call to the API still hangs: what it would have brought is asked again at the next start."""
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    leave(0)

@@ -10,11 +10,8 @@ from dataclasses import replace
 
 from alertd.clock import Duration, Instant
 from alertd.evaluation.judging import level_of
-from alertd.facts import Alert, Change, Evidence, Level, State, Transition, Verdict
+from alertd.facts import CONVERSATION, Alert, Change, Evidence, Level, State, Transition, Verdict
 from alertd.rulebook.rule import Rule
-
-# What the machine may do after a complete answer that no longer contains the group.
-_GONE = {True: Change.LEFT, False: Change.UNOBSERVED}
 
 
 def step(alert: Alert, verdict: Verdict, rule: Rule) -> Transition:
@@ -22,7 +19,7 @@ def step(alert: Alert, verdict: Verdict, rule: Rule) -> Transition:
     as_of = verdict.window.end
     if verdict.evidence is not Evidence.OK or verdict.value is None:
         contained = verdict.evidence in (Evidence.NO_DATA, Evidence.INSUFFICIENT)
-        return Transition(alert, replace(alert, seen_at=as_of) if contained else alert, Change.KEPT)
+        return Transition(alert, replace(alert, unseen=0) if contained else alert, Change.KEPT)
     level = level_of(rule, verdict.value, alert.level if alert.fires else Level.OK)
     after, change = _move(alert, level, rule, as_of)
     return Transition(alert, _record(after, alert, verdict, rule), change)
@@ -31,12 +28,15 @@ def step(alert: Alert, verdict: Verdict, rule: Rule) -> Transition:
 def step_absent(alert: Alert, rule: Rule, as_of: Instant) -> Transition:
     """Move an alert whose group a complete answer does not contain.
 
-    A conversation that is gone has left the selection; any other group is forgotten only after a while (I3).
+    A conversation that is gone has left the selection; any other group is forgotten only after complete answers have been
+    without it for a while, in which errors and downtime do not count (I3).
     """
-    unseen = as_of - (alert.seen_at if alert.seen_at is not None else as_of)
-    if rule.single or unseen >= rule.forgets_after:
-        return Transition(alert, _quiet(alert), _GONE[rule.single])
-    return Transition(alert, alert, Change.KEPT)
+    if alert.group.by == CONVERSATION:
+        return Transition(alert, _quiet(alert), Change.LEFT)
+    unseen = alert.unseen + _passed(alert, rule, as_of)
+    if unseen >= rule.forgets_after:
+        return Transition(alert, _quiet(alert), Change.UNOBSERVED)
+    return Transition(alert, replace(alert, unseen=unseen, judged_at=as_of), Change.KEPT)
 
 
 def restart(alert: Alert) -> Alert:
@@ -90,7 +90,7 @@ def _passed(alert: Alert, rule: Rule, as_of: Instant) -> Duration:
 
 
 def _quiet(alert: Alert) -> Alert:
-    return Alert(alert.rule, alert.group, seen_at=alert.seen_at, judged_at=alert.judged_at)
+    return Alert(alert.rule, alert.group, judged_at=alert.judged_at)
 
 
 def _record(after: Alert, before: Alert, verdict: Verdict, rule: Rule) -> Alert:
@@ -99,8 +99,8 @@ def _record(after: Alert, before: Alert, verdict: Verdict, rule: Rule) -> Alert:
     peak = _worse(known, verdict.value, rule) if after.state is not State.INACTIVE else None
     return replace(
         after,
+        unseen=0,
         judged_at=as_of,
-        seen_at=as_of,
         value=verdict.value,
         peak=peak,
         conversations=verdict.conversations,

@@ -28,7 +28,7 @@ def due(rule: Rule, last: Instant | None, started: Instant, now: Instant) -> Due
     if last is None:
         return Due(rule, newest) if newest > started else None
     if newest > last:
-        return Due(rule, newest, (newest - last) // rule.every - 1)
+        return Due(rule, newest, newest // rule.every - last // rule.every - 1)  # `last` may stand on another grid
     return Due(rule, newest) if last > now else None
 
 

@@ -6,7 +6,7 @@ Read from top to bottom: `tick` is the way of a fact from "what is due?" to rows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 import structlog
@@ -42,6 +42,11 @@ class Judged:
         found = {verdict.evidence for verdict in self.verdicts}
         return found.pop() if len(found) == 1 else Evidence.OK if Evidence.OK in found else min(found)
 
+    @property
+    def failed(self) -> bool:
+        """Whether there was no complete answer: then nothing moves (I3)."""
+        return self.evidence in (Evidence.ERROR, Evidence.STALE)
+
 
 def tick(
     dues: Sequence[Due],
@@ -60,6 +65,9 @@ def tick(
                 kind = settle(transaction, judged, book, now())
         except StoreError as problem:
             _log.error("rule not settled", rule=judged.due.rule.id, error=str(problem))
+            continue
+        except Exception:  # noqa: BLE001 - one rule must not stop the others (I7)
+            _log.exception("rule not settled", rule=judged.due.rule.id)
             continue
         yield judged, kind
 
@@ -80,7 +88,7 @@ def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Inst
     rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
     before = ledger.load_checked(transaction, rule.id).get(rule.id)
     moves = _moves(transaction, rule, judged, before)
-    kind = incidents.record(transaction, rule, list(moves.values()), book, at=as_of, now=now)
+    kind = None if judged.failed else incidents.record(transaction, rule, list(moves.values()), book, at=as_of, now=now)
     ledger.save_alerts(transaction, list(moves.values()))
     ledger.record(transaction, _records(judged, moves, kind, book))
     ledger.save_checked(transaction, _checked(judged, before, as_of))
@@ -108,34 +116,47 @@ def _judge(due: Due, answers: Answers) -> tuple[Verdict, ...]:
 
 def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:
     """Every alert of the rule after this check, by group: those that were there, and those that verdicts start."""
-    alerts = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
-    if before and before.question != rule.question:
-        alerts = {key: restart(alert) for key, alert in alerts.items()}
-    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts}
+    stored = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
+    if judged.failed:
+        return {key: Transition(alert, alert, Change.KEPT) for key, alert in stored.items()}
+    anew = before is not None and before.question != rule.question
+    alerts = {key: restart(alert) if anew else alert for key, alert in stored.items()}
+    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts if verdict.group.by == rule.by}
     as_of = judged.due.at - rule.delay
-    if judged.evidence in (Evidence.ERROR, Evidence.STALE):
-        return {key: Transition(alert, alert, Change.KEPT) for key, alert in alerts.items()}
-    absent = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
-    grouped = {key: verdict for key, verdict in verdicts.items() if verdict.group.by == rule.by}
-    return absent | {
-        key: step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule) for key, verdict in grouped.items()
-    }
+    moves = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
+    for key, verdict in verdicts.items():
+        moves[key] = step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule)
+    return {key: replace(move, before=stored.get(key, move.before)) for key, move in moves.items()}
 
 
 def _records(judged: Judged, moves: Mapping[str, Transition], kind: Kind | None, book: Rulebook) -> Iterator[Record]:
-    """Decision records: one for each verdict; of single conversations only those that are or were over the limit."""
+    """Decision records: one for each verdict, and for each alert that ended without one.
+
+    Of single conversations only those that are or were over the limit.
+    """
+    single = judged.due.rule.single
     for verdict in judged.verdicts:
         move = moves.get(verdict.group.key)
         if move is None:
             yield Record(verdict, State.INACTIVE, Change.KEPT, kind, book.revision)
-        elif not judged.due.rule.single or move.change is not Change.QUIET:
+        elif not single or {move.before.state, move.after.state} != {State.INACTIVE}:
             yield Record(verdict, move.after.state, move.change, kind, book.revision)
+    for move in moves.values():
+        if move.change in (Change.LEFT, Change.UNOBSERVED):
+            yield Record(_gone(judged, move), move.after.state, move.change, kind, book.revision)
+
+
+def _gone(judged: Judged, move: Transition) -> Verdict:
+    """What a complete answer says of a group that it no longer contains."""
+    window, reason = judged.verdicts[0].window, move.change.value
+    return Verdict(judged.due.rule.id, move.after.group, Evidence.NO_DATA, None, None, 0, 0, window, reason)
 
 
 def _checked(judged: Judged, before: Checked | None, as_of: Instant) -> Checked:
     rule, evidence = judged.due.rule, judged.evidence
-    failing = evidence in (Evidence.ERROR, Evidence.STALE)
+    # What was measured before stays comparable with the old question until the new one has been answered.
+    question = before.question if before and judged.failed else rule.question
     since = before.failing_since if before and before.failing_since is not None else as_of
     reason = next((each.reason for each in judged.verdicts if each.evidence is evidence), "no group")
     missed = (before.missed if before else 0) + judged.due.missed
-    return Checked(rule.id, judged.due.at, as_of, rule.question, evidence, reason, missed, since if failing else None)
+    return Checked(rule.id, judged.due.at, as_of, question, evidence, reason, missed, since if judged.failed else None)

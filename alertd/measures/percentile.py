@@ -23,7 +23,8 @@ class Percentile(PropertyMeasure):
         return cls(quantity(name, argument), int(name.removeprefix("p")))
 
     def describe(self) -> str:
-        return f"{self.percent}th percentile of the {self.label}"
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(self.percent % 10, "th")
+        return f"{self.percent}{ending} percentile of the {self.label}"
 
     def compute(self, sample: Sample) -> Measured:
         column = self.column(sample)

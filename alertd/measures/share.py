@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
+from alertd.clock import LAST, iso
 from alertd.errors import QueryError
-from alertd.measures.base import ANSWER_TIME, WAITING_METRICS, Measure, Measured, Sample, waited
+from alertd.measures.base import ANSWER_TIME, Measure, Measured, Sample, waited
 from alertd.measures.grouping import sizes, totals
 from alertd.reporting.predicates import certain, decided_by_wait, holds
-from alertd.reporting.properties import PROPERTIES
-from alertd.reporting.query import Filter, parse_filter
-from alertd.reporting.table import Mask
-from alertd.units import Unit
+from alertd.reporting.properties import PROPERTIES, Kind
+from alertd.reporting.query import Filter, Operation, Value, parse_filter
+from alertd.reporting.table import Mask, Table
+from alertd.units import Unit, spell_value
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,7 @@ class Share(Measure):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        local = {each.property for each in self.filters if certain(each)}
-        return tuple(sorted(local | set(WAITING_METRICS if self.waits else ())))
+        return tuple(dict.fromkeys(each.property for each in self.filters if certain(each)))
 
     @property
     def numerator(self) -> tuple[Filter, ...]:
@@ -64,26 +65,28 @@ class Share(Measure):
         counts = sizes(sample.groups[decided], sample.count)
         hits = totals(matches[decided].astype(float), sample.groups[decided], sample.count)
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, which is the answer for an empty group
-            return Measured(hits / counts, counts, np.where(matches & decided, 1.0, np.nan))
+            return Measured(hits / counts, counts, np.where(matches, 1.0, np.nan))
 
     def _judge(self, sample: Sample) -> tuple[Mask, Mask]:
         """Which rows match, and for which that is already known: a short wait may still become either."""
-        matches = np.ones(len(sample.table), dtype=bool)
+        local = [each for each in self.filters if certain(each)]
+        timed = [each for each in local if sample.as_waited and each.property == ANSWER_TIME]
+        rest = [each for each in local if each not in timed]
+        matches = _all_hold(rest, sample.table)
         if sample.chosen is not None:
             matches &= np.isin(sample.table.ids, sample.chosen)
-        open_rows = np.zeros(len(sample.table), dtype=bool)
-        for each in self.filters:
-            if certain(each):
-                answer, undecided = self._judge_one(each, sample)
-                matches &= answer | undecided
-                open_rows |= undecided
-        return matches, ~(matches & open_rows)
+        if not timed:
+            return matches, np.ones_like(matches)
+        already, undecided = decided_by_wait(timed, waited(sample))
+        undecided &= matches
+        return matches & (already | _all_hold(timed, sample.table)), ~undecided
 
-    def _judge_one(self, each: Filter, sample: Sample) -> tuple[Mask, Mask]:
-        answer = holds(each, sample.table.columns[each.property])
-        if not (sample.as_waited and each.property == ANSWER_TIME):
-            return answer, np.zeros_like(answer)
-        return decided_by_wait(each, answer, waited(sample))
+
+def _all_hold(filters: Sequence[Filter], table: Table) -> Mask:
+    found = np.ones(len(table), dtype=np.bool_)
+    for each in filters:
+        found &= holds(each, table.columns[each.property])
+    return found
 
 
 def _parse_item(index: int, raw: object) -> Filter:
@@ -93,10 +96,42 @@ def _parse_item(index: int, raw: object) -> Filter:
         raise QueryError(str(problem), (index, *problem.path), problem.suggestion) from problem
 
 
+_PHRASES = {
+    Operation.EQ: "{label} {values}",
+    Operation.NOT_EQ: "{label} not {values}",
+    Operation.GT: "{label} above {values}",
+    Operation.GTE: "{label} at least {values}",
+    Operation.LT: "{label} below {values}",
+    Operation.LTE: "{label} at most {values}",
+    Operation.IN: "{label} {values}",
+    Operation.NOT_IN: "{label} not {values}",
+    Operation.BETWEEN: "{label} from {values}",
+    Operation.HAS_PROPERTY: "any {label}",
+    Operation.NOT_HAS_PROPERTY: "no {label}",
+    Operation.CONTAINS: "{label} containing {values}",
+    Operation.NOT_CONTAINS: "{label} not containing {values}",
+}
+
+
 def _words(each: Filter) -> str:
-    operation = {"EQ": "", "IN": "", "NOT_EQ": "not ", "NOT_IN": "not ", "LTE": "at most ", "GTE": "at least "}
-    values = ", ".join(str(value) for value in each.values)
-    return f"{PROPERTIES[each.property].label} {operation.get(each.operation, each.operation + ' ')}{values}".strip()
+    found = PROPERTIES[each.property]
+    joint = " to " if each.operation is Operation.BETWEEN else " or "
+    values = joint.join(_spell(value, found.kind) for value in each.values)
+    return _PHRASES[each.operation].format(label=found.label, values=values)
+
+
+def _spell(value: Value, kind: Kind) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    match kind:
+        case Kind.DURATION:
+            return spell_value(value, Unit.DURATION)
+        case Kind.TIME if abs(value) <= LAST:
+            return iso(int(value))
+        case _:
+            return str(value)
 
 
 MEASURE = Share

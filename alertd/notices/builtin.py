@@ -24,7 +24,7 @@ def parts(style: Style, notice: Notice, names: Names, failure: str) -> dict[str,
         "summary": text,
         "reply": style.escape(values["news"]),
         "plain": style.escape(headline),
-        "subject": f"[{values['status']}] {values['headline']}",
+        "subject": style.escape(f"[{values['status']}] {values['headline']}"),
         "text": f"{style.escape(headline)}\n\n{text}",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alertd.clock import Instant
-from alertd.facts import Alert, Change, Kind, Level, Transition
+from alertd.facts import Alert, Change, Group, Kind, Level, Transition
 from alertd.notices.notice import LISTED, Notice, NoticeGroup
 from alertd.rulebook.rule import Limit, Rule
 
@@ -14,8 +14,8 @@ def compose(rule: Rule, kind: Kind, moves: Sequence[Transition], *, at: Instant,
     """The notice of a rule's alerts as they have just moved. Dates and levels of the incident are the caller's to add."""
     firing = sorted((move.after for move in moves if move.after.fires), key=lambda alert: _badness(rule, alert), reverse=True)
     new = {move.after.group.key for move in moves if move.change is Change.HELD}
-    worst = firing[0] if firing else _last_known(moves)
-    limit = limit_of(rule, worst.level if firing else rule.limits[-1].level)
+    worst = firing[0] if firing else _last_known(rule, moves)
+    limit = limit_of(rule, worst.level)
     return Notice(
         kind=kind,
         rule=rule.id,
@@ -35,7 +35,7 @@ def compose(rule: Rule, kind: Kind, moves: Sequence[Transition], *, at: Instant,
         recover=limit.recover,
         peak=worst.peak,
         conversations=sum(alert.conversations for alert in firing) if firing else worst.conversations,
-        reason=_reason(moves, firing),
+        reason=_reason(moves),
         groups=tuple(_group(rule, alert, new) for alert in firing[:LISTED]),
         groups_total=len(firing),
         by=rule.by,
@@ -47,8 +47,8 @@ def compose(rule: Rule, kind: Kind, moves: Sequence[Transition], *, at: Instant,
 
 
 def limit_of(rule: Rule, level: Level) -> Limit:
-    """The limit of that level."""
-    return next(each for each in rule.limits if each.level is level)
+    """The limit of that level; the lowest if the rule has lost the level while an alert fired at it."""
+    return next((each for each in rule.limits if each.level is level), rule.limits[-1])
 
 
 def _group(rule: Rule, alert: Alert, new: set[str]) -> NoticeGroup:
@@ -70,10 +70,14 @@ def _badness(rule: Rule, alert: Alert) -> tuple[int, float]:
     return alert.level.rank, value if rule.limits[0].direction == "above" else -value
 
 
-def _last_known(moves: Sequence[Transition]) -> Alert:
-    return next((move.after for move in moves if move.before.fires), moves[0].after)
+def _last_known(rule: Rule, moves: Sequence[Transition]) -> Alert:
+    return next((move.after for move in moves if move.before.fires), Alert(rule.id, Group()))
 
 
-def _reason(moves: Sequence[Transition], firing: Sequence[Alert]) -> str:
-    told = [move for move in moves if move.after.fires or (move.before.fires and not firing)]
-    return next((move.change.value for move in told if move.change is not Change.CONTINUES), Change.CONTINUES.value)
+# What a notice is about, the most telling first; beside one of these nobody asks about the others.
+_TELLING = (Change.WORSENED, Change.HELD, Change.EASED, Change.RECOVERED, Change.LEFT, Change.UNOBSERVED)
+
+
+def _reason(moves: Sequence[Transition]) -> str:
+    changes = {move.change for move in moves if move.before.fires or move.after.fires}
+    return next((each for each in _TELLING if each in changes), Change.CONTINUES).value

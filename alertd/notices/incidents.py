@@ -95,7 +95,7 @@ def record(
     last = last_incident(transaction, rule.id)
     decision = decide(rule, last, moves, at)
     incident = decision.incident
-    if incident is None or incident == last:
+    if incident is None or (incident == last and decision.kind is None):
         return None
     number = _save(transaction, incident)
     if decision.kind is None:
@@ -149,8 +149,13 @@ def _go_on(rule: Rule, last: Incident, firing: Sequence[Alert], moves: Sequence[
         return Decision(after, Kind.CHANGED, previous=last.level)
     if any(move.change is Change.HELD for move in moves):
         return Decision(after, Kind.CHANGED)
-    left = any(move.before.fires and not move.after.fires for move in moves)
-    return Decision(after, Kind.REFRESHED if left else None)
+    return Decision(after, Kind.REFRESHED if any(_untrue(move) for move in moves) else None)
+
+
+def _untrue(move: Transition) -> bool:
+    """Whether what was told of this alert is no longer true, although nobody needs to be told."""
+    ended = move.before.fires and not move.after.fires
+    return ended or move.change in (Change.WORSENED, Change.EASED)
 
 
 def _worst_level(firing: Sequence[Alert]) -> Level:
@@ -186,8 +191,10 @@ def _tell(transaction: sa.Connection, notice: Notice, targets: Sequence[str], bo
     common = {"notice": key[0] if key else None, "incident": notice.incident, "state": "queued", "attempts": 0}
     common |= {"ambiguous": False, "queued_at": now, "due_at": now}
     for name, kind in who.items():
-        # What follows an opening goes where the opening went; a new opening tries the receiver itself again.
+        # What follows an opening goes where the opening went; a new opening tries the receiver itself again. So does what the
+        # fallback is now told for itself: it need not hear that twice.
         via = stories[name].via if kind is not Kind.OPENED and name in stories else name
+        via = name if via in who else via
         told = {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4())}
         transaction.execute(sa.insert(deliveries).values(common | told))
 

@@ -81,6 +81,9 @@ class Jail(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         return (not isinstance(obj, str) or attr in METHODS) and super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: object) -> None:
+        """Nothing: `format` is none of METHODS, since a width makes a short text endless."""
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
             _bounded(left)

@@ -17,7 +17,7 @@ import structlog
 
 from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
-from alertd.errors import DeliveryError
+from alertd.errors import AlertdError, DeliveryError
 from alertd.facts import Kind, Level
 from alertd.notices.notice import Notice, from_json
 from alertd.rulebook.rule import Receiver, Rulebook
@@ -33,9 +33,13 @@ LEASE: Duration = 5 * MINUTE
 FIRST_RETRY: Duration = 5 * SECOND
 LONGEST_RETRY: Duration = 5 * MINUTE
 
+# No receiver may ask us to wait for longer. A date further ahead was written before somebody set the clock back (I10).
+LONGEST_PAUSE: Duration = 15 * MINUTE
+
 # When a receiver counts as dead although each failure alone may pass: soon where somebody else can be told instead.
 PATIENCE_WITH_FALLBACK: Duration = 30 * MINUTE
 PATIENCE: Duration = DAY
+LEAST_ATTEMPTS = 5  # so many at least: time in which nobody tried proves nothing
 
 Render = Callable[[str, Notice], Mapping[str, str]]
 
@@ -53,6 +57,7 @@ class Delivery:
     attempts: int
     queued_at: Instant
     ambiguous: bool
+    lease: str
 
 
 @dataclass
@@ -77,17 +82,18 @@ class Outbox:
             return False
         receiver = self.book().receivers.get(delivery.via)
         kind = receiver.kind if receiver else "unknown"
+        pause = receiver.channel.pace if receiver else 0
         try:
             receipt = self._send(delivery, receiver)
-        except DeliveryError as problem:
+        except Exception as raised:  # noqa: BLE001 - one message must not stop the others
+            problem = _as_delivery_error(raised, delivery)
+            pause = max(pause, min(problem.retry_after or 0, LONGEST_PAUSE))
             self.told(kind, "dead" if self._failed(delivery, problem) else "retried")
-        except Exception:  # noqa: BLE001 - a mistake of ours with one message must not stop the others
-            _log.exception("not sent", **_facts(delivery))
-            self._failed(delivery, DeliveryError("alertd made a mistake with this message; its log has the details"))
-            self.told(kind, "retried")
         else:
             self._sent(delivery, receipt)
             self.told(kind, "sent")
+        finally:
+            self._rest(delivery.via, pause)
         return True
 
     def recover(self) -> int:
@@ -106,41 +112,59 @@ class Outbox:
         return min((each for each in moments if each is not None), default=None)
 
     def _claim(self) -> Delivery | None:
-        now = self.clock.now()
+        with self._guard:
+            delivery = self._take()
+            receiver = self.book().receivers.get(delivery.via) if delivery else None
+            if delivery and receiver and receiver.channel.pace:
+                self._paced[delivery.via] = self.clock.uptime() + LEASE  # while it is being sent
+            return delivery
+
+    def _take(self) -> Delivery | None:
+        now, lease = self.clock.now(), f"{self.worker}-{uuid.uuid4().hex[:8]}"
         with self.database.write() as transaction:
             row = transaction.execute(self._next(now)).first()
             if row is None:
                 return None
             # A lease that has run out belonged to somebody who may have sent it: whoever repeats it says so.
             ambiguous = row.ambiguous or row.state == "sending"
-            claim = {"state": "sending", "lease": self.worker, "lease_until": now + LEASE, "attempts": row.attempts + 1}
+            claim = {"state": "sending", "lease": lease, "lease_until": now + LEASE, "attempts": row.attempts + 1}
             mine = deliveries.c.id == row.id
             transaction.execute(sa.update(deliveries).where(mine).values(claim | {"ambiguous": ambiguous}))
             body = transaction.scalars(sa.select(notices.c.body).where(notices.c.id == row.notice)).one()
-        notice, kind = from_json(body), Kind(row.kind)
-        self._pace(row.via)
-        return Delivery(row.id, notice, row.receiver, row.via, kind, row.key, row.attempts + 1, row.queued_at, ambiguous)
+        return Delivery(
+            id=row.id,
+            notice=from_json(body),
+            receiver=row.receiver,
+            via=row.via,
+            kind=Kind(row.kind),
+            key=row.key,
+            attempts=row.attempts + 1,
+            queued_at=row.queued_at,
+            ambiguous=ambiguous,
+            lease=lease,
+        )
 
     def _next(self, now: Instant) -> sa.Select[tuple[object, ...]]:
         """The oldest delivery that is due and is not kept waiting by an earlier one of its story, or by its receiver's pace."""
-        ready = (deliveries.c.state == "queued") & (deliveries.c.due_at <= now)
+        due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + LONGEST_PAUSE)
+        ready = (deliveries.c.state == "queued") & due
         abandoned = (deliveries.c.state == "sending") & (deliveries.c.lease_until <= now)
         older = deliveries.alias("older")
-        story = (older.c.incident == deliveries.c.incident) & (older.c.via == deliveries.c.via)
+        same = (older.c.via == deliveries.c.via) | (older.c.receiver == deliveries.c.receiver)
+        story = (older.c.incident == deliveries.c.incident) & same
         ahead = sa.exists().where(story, older.c.id < deliveries.c.id, older.c.state.in_(("queued", "sending")))
         paced = deliveries.c.via.in_(self._resting())
         return sa.select(deliveries).where(ready | abandoned, ~ahead, ~paced).order_by(deliveries.c.id).limit(1)
 
     def _resting(self) -> list[str]:
-        with self._guard:
-            uptime = self.clock.uptime()
-            return [via for via, until in self._paced.items() if until > uptime]
+        uptime = self.clock.uptime()
+        return [via for via, until in self._paced.items() if until > uptime]
 
-    def _pace(self, via: str) -> None:
-        receiver = self.book().receivers.get(via)
-        if receiver and receiver.channel.pace:
-            with self._guard:
-                self._paced[via] = self.clock.uptime() + receiver.channel.pace
+    def _rest(self, via: str, pause: Duration) -> None:
+        with self._guard:
+            self._paced.pop(via, None)
+            if pause:
+                self._paced[via] = self.clock.uptime() + pause
 
     def _send(self, delivery: Delivery, receiver: Receiver | None) -> Receipt:
         if receiver is None:
@@ -155,11 +179,14 @@ class Outbox:
 
     def _parts(self, delivery: Delivery, receiver: Receiver) -> Mapping[str, str]:
         # What was worth telling to others as a change may be the opening for this receiver.
-        return self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+        parts = self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+        if failure := parts.get("failure"):
+            _log.error("template failed, the built-in text goes out", **_facts(delivery), error=failure)
+        return parts
 
     def _thread(self, delivery: Delivery) -> Receipt | None:
-        """The receipt of the first message about this incident there: what follows goes into its thread."""
-        first = (
+        """The newest receipt of a message about this incident there: what follows goes into its thread."""
+        sent = (
             sa.select(deliveries.c.receipt)
             .where(
                 deliveries.c.incident == delivery.notice.incident,
@@ -167,25 +194,25 @@ class Outbox:
                 deliveries.c.state == "sent",
                 deliveries.c.kind != Kind.TEST.value,
             )
-            .order_by(deliveries.c.id)
+            .order_by(deliveries.c.id.desc())
         )
         with self.database.read() as transaction:
-            found = [receipt for receipt in transaction.scalars(first) if receipt]
-        return found[-1] if found else None
+            return next((receipt for receipt in transaction.scalars(sent) if receipt), None)
 
     def _sent(self, delivery: Delivery, receipt: Receipt) -> None:
         now = self.clock.now()
         values = {"state": "sent", "sent_at": now, "receipt": dict(receipt), "lease": None, "lease_until": None, "error": None}
         with self.database.write() as transaction:
-            transaction.execute(sa.update(deliveries).where(self._mine(delivery)).values(values))
+            transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values))
         _log.info("sent", **_facts(delivery), attempts=delivery.attempts)
 
     def _failed(self, delivery: Delivery, problem: DeliveryError) -> bool:
         """Put a delivery back with a later date, or declare it dead. True if it is dead."""
         now, fallback = self.clock.now(), self._fallback(delivery)
         patience = PATIENCE_WITH_FALLBACK if fallback else PATIENCE
-        dead = problem.permanent or now - delivery.queued_at >= patience
-        pause = max(self._back_off(delivery.attempts), problem.retry_after or 0)
+        tried = delivery.attempts >= LEAST_ATTEMPTS and now - delivery.queued_at >= patience
+        dead = problem.permanent or tried
+        pause = min(max(self._back_off(delivery.attempts), problem.retry_after or 0), LONGEST_PAUSE)
         values: dict[str, object] = {
             "state": "dead" if dead else "queued",
             "due_at": now + pause,
@@ -195,16 +222,13 @@ class Outbox:
             "ambiguous": delivery.ambiguous or problem.ambiguous,
         }
         with self.database.write() as transaction:
-            changed = transaction.execute(sa.update(deliveries).where(self._mine(delivery)).values(values)).rowcount
-            if dead and changed and fallback:
+            changed = transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values)).rowcount
+            dead = dead and changed > 0
+            if dead and fallback:
                 _redirect(transaction, delivery, fallback, now)
+        event = "dead" if dead else "not sent, will be tried again" if changed else "not sent, another has taken it up"
         log = _log.error if dead else _log.warning
-        log(
-            "dead" if dead else "not sent, will be tried again",
-            **_facts(delivery),
-            error=str(problem),
-            attempts=delivery.attempts,
-        )
+        log(event, **_facts(delivery), error=str(problem), attempts=delivery.attempts)
         return dead
 
     def _fallback(self, delivery: Delivery) -> str | None:
@@ -215,16 +239,28 @@ class Outbox:
         longest = min(FIRST_RETRY << min(attempts - 1, 20), LONGEST_RETRY)
         return round(longest * self.random.uniform(0.75, 1))
 
-    def _mine(self, delivery: Delivery) -> sa.ColumnElement[bool]:
-        """Only whoever holds the lease may settle: another may have taken the delivery up since."""
-        return (deliveries.c.id == delivery.id) & (deliveries.c.lease == self.worker) & (deliveries.c.state == "sending")
+
+def _mine(delivery: Delivery) -> sa.ColumnElement[bool]:
+    """Only whoever holds the lease may settle: another thread or process may have taken the delivery up since."""
+    return (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease) & (deliveries.c.state == "sending")
+
+
+def _as_delivery_error(problem: Exception, delivery: Delivery) -> DeliveryError:
+    """What went wrong with a delivery. After a mistake of ours nobody knows whether the message was taken."""
+    if isinstance(problem, DeliveryError):
+        return problem
+    if isinstance(problem, AlertdError):
+        return DeliveryError(str(problem))
+    _log.error("not sent", **_facts(delivery), exc_info=problem)
+    return DeliveryError("alertd made a mistake with this message; its log has the details", ambiguous=True)
 
 
 def _redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> None:
     """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway."""
     story = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.receiver == delivery.receiver)
     rest = (deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")
-    told = sa.select(deliveries.c.notice).where(deliveries.c.receiver == fallback).scalar_subquery()
+    there = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.via == fallback)
+    told = sa.select(deliveries.c.notice).where(there).scalar_subquery()
     silent = deliveries.c.kind == Kind.REFRESHED.value
     values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
     moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))

@@ -51,7 +51,7 @@ def render(
         parts = _blocks(jail(style, tuple(folders)), f"{kind}.j2", values, style)
         if any((folder / f"{kind}.html.j2").is_file() for folder in folders):
             parts["html"] = _page(jail(HTML, tuple(folders)), f"{kind}.html.j2", values)
-    return parts | facts(notice)
+    return parts | facts(notice, style)
 
 
 def render_or_plain(
@@ -69,15 +69,15 @@ def render_or_plain(
     try:
         return render(kind, notice, names=names, folders=folders, uptime=uptime)
     except TemplateError as problem:
-        failure = markup.line(str(problem))
-        return builtin.parts(STYLES.get(kind, PLAIN), notice, names, failure) | facts(notice) | {"failure": failure}
+        failure, style = markup.line(str(problem)), STYLES.get(kind, PLAIN)
+        return builtin.parts(style, notice, names, failure) | facts(notice, style) | {"failure": failure}
 
 
-def facts(notice: Notice) -> dict[str, str]:
+def facts(notice: Notice, style: Style) -> dict[str, str]:
     """What a channel needs to know of a notice besides its text."""
     told = tidy(notice)
     return {
-        "rule": told.rule,
+        "rule": style.escape(told.rule),
         "incident": str(told.incident),
         "worse": "yes" if worse(told) else "",
         "followup": "yes" if followup(told) else "",

@@ -167,7 +167,8 @@ def _groups(notice: Notice, names: Names) -> str:
         since = f"for {value}" if count == 1 else f"the longest for {value}"
         return f"{who} {are} waiting{' ' if count == 1 else '; '}{since}, {side} {bound}."
     over = span(notice.window)
-    worst = f"; the worst is {group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
+    lead = ": " if count == 1 else "; the worst is "
+    worst = f"{lead}{group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
     return f"{who} {are} {side} {bound}{worst}. Measured: {notice.measure}{over}."
 
 

@@ -99,8 +99,10 @@ class Budget:
             usable = self._limit - self._reserve - state.withheld
             until = now + (MINUTE if retry_after is None else retry_after)
             transaction.execute(sa.delete(refusals))
+            # Calls that were under way when the first one was refused say nothing new: the block grows, not the loss.
+            withheld = state.withheld + (0 if state.blocked_for else usable // 2)
             row = {"id": 1, "boot": boot, "blocked_until": max(until, now + state.blocked_for), "withheld_at": until}
-            transaction.execute(sa.insert(refusals).values(row | {"withheld": state.withheld + usable // 2}))
+            transaction.execute(sa.insert(refusals).values(row | {"withheld": withheld}))
 
     def claim(self, calls: int, lasts: Duration) -> None:
         """Keep that many calls from background work of all processes, for so long: what critical rules need in a minute."""
@@ -118,12 +120,14 @@ class Budget:
     def _look(self, transaction: sa.Connection, now: Duration, boot: str) -> BudgetState:
         if not transaction.get_execution_options().get("reads"):
             _carry_over(transaction, now, boot)
-        in_use = transaction.scalar(sa.select(sa.func.count()).where(slots.c.free_at > now)) or 0
+        used = (slots.c.free_at > now) | (slots.c.boot != boot)
+        in_use = transaction.scalar(sa.select(sa.func.count()).where(used)) or 0
         row = transaction.execute(sa.select(refusals).where(refusals.c.boot == boot)).one_or_none()
         withheld, blocked_for = 0, 0
         if row:
             returned = max(0, now - row.withheld_at) // _RETURN_EVERY
-            withheld, blocked_for = max(0, row.withheld - returned), max(0, row.blocked_until - now)
+            most = max(0, self._limit - self._reserve - 1)  # one call a minute finds out whether it is over
+            withheld, blocked_for = max(0, min(row.withheld, most) - returned), max(0, row.blocked_until - now)
         lasts = (claims.c.boot == boot) & (claims.c.until > now)
         claimed = transaction.scalar(sa.select(claims.c.calls).where(lasts)) or 0
         return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for, claimed)
@@ -131,7 +135,7 @@ class Budget:
     def _wait(self, transaction: sa.Connection, state: BudgetState, now: Duration) -> Duration:
         """How long until the next slot may be free: at least a millisecond, at most a second, then look again."""
         next_free = transaction.scalar(sa.select(sa.func.min(slots.c.free_at)).where(slots.c.free_at > now))
-        until_free = (next_free or now) - now if not state.blocked_for else state.blocked_for
+        until_free = state.blocked_for or (next_free - now if next_free else SECOND)
         return max(1, min(until_free, SECOND))
 
     def _lend(self, transaction: sa.Connection, loan: str, boot: str, now: Duration, free_at: Duration) -> None:

@@ -26,7 +26,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from alertd import __version__
 from alertd.clock import Duration
 from alertd.durations import spell_duration
-from alertd.errors import Malformed, Refused, ReportingError, SettingsError, TimedOut, TooLarge, Unreachable
+from alertd.errors import Refused, ReportingError, SettingsError, TimedOut, TooLarge
+from alertd.reporting.failures import chain_of, failure
 
 _CHUNK = 64 * 1024
 
@@ -109,7 +110,8 @@ class Http:
     def _check_address(self, url: str) -> str:
         host = host_of(url)
         if urlsplit(url).scheme == "http" and not (self._plain or is_loopback(host)):
-            raise Refused(f"{host} would be called without encryption; use https://, or allow plain HTTP", answered=False)
+            advice = "use https://, or set ALERTD_REPORTING__ALLOW_PLAIN_HTTP=true if that is meant"
+            raise Refused(f"{host} would be called without encryption; {advice}", answered=False)
         return host
 
     def _run(self, work: _Work, request: requests.PreparedRequest, until: float, most_bytes: int) -> None:
@@ -197,11 +199,12 @@ class _Work:
         """Wait for the answer, raise the failure, or leave."""
         try:
             in_time = self.done.wait(max(0.0, until - time.monotonic()))
+            answered = self.answered  # before leaving: headers that are shut off pass for complete ones
         finally:
             if not self.done.is_set():
                 self.leave()
         if not in_time:
-            raise TimedOut(f"{self.host} did not answer within {spell_duration(deadline)}", answered=self.answered)
+            raise TimedOut(f"{self.host} did not answer within {spell_duration(deadline)}", answered=answered)
         if isinstance(self.outcome, ReportingError):
             # Its context is the foreign error in full, which quotes the address and holds the request with its token.
             self.outcome.__context__ = self.outcome.__cause__
@@ -264,6 +267,10 @@ class _Watched(HTTPConnection):
     def is_connected(self) -> bool:
         return super().is_connected and time.monotonic() - self._used < _IDLE_SECONDS
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        _here.work.hold(self._open)  # a proxy's answer that was shut off passes for a complete one
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._used = time.monotonic()
         if self._open is not None:
@@ -320,9 +327,6 @@ def _quieten_urllib3() -> None:
         logging.getLogger(name).setLevel(level)
 
 
-# --- what can go wrong, in our words ---
-
-
 @contextmanager
 def _translated(work: _Work) -> Iterator[None]:
     """Turn what requests, urllib3, ssl and socket raise into a ReportingError.
@@ -334,44 +338,8 @@ def _translated(work: _Work) -> Iterator[None]:
     except ReportingError:
         raise
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, UnicodeError) as error:
-        chain = _chain(error)
+        chain = chain_of(error)
         root = chain[-1]
         system = root if isinstance(root, OSError) and not isinstance(root, requests.RequestException) else None
         proxy = any(isinstance(each, requests.exceptions.ProxyError | urllib3.exceptions.ProxyError) for each in chain)
-        raise _failure(chain, system, "the proxy" if proxy else work.host, answered=work.answered) from system
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    chain = [error]
-    while (deeper := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(deeper)
-    return chain
-
-
-def _failure(chain: list[BaseException], system: OSError | None, who: str, *, answered: bool) -> ReportingError:
-    if any(isinstance(each, urllib3.exceptions.DecodeError) for each in chain):
-        return Malformed(f"the answer of {who} cannot be unpacked")
-    if isinstance(system, TimeoutError):
-        return TimedOut(f"{who} did not answer in time", answered=answered)
-    if any(isinstance(each, http.client.IncompleteRead) for each in chain):
-        return Unreachable(f"{who} broke off in the middle of its answer", answered=answered)
-    reason = _reason(system) if system else "does not answer in HTTP; check the address and the port"
-    return Unreachable(f"{who} {reason}", answered=answered)
-
-
-def _reason(error: OSError) -> str:  # noqa: PLR0911 - a table, one line a reason
-    match error:
-        case ssl.SSLCertVerificationError():
-            advice = "check the address, or name the file with your own certificate authority"
-            return f"has a TLS certificate that is not trusted ({error.verify_message.rstrip('.')}); {advice}"
-        case ssl.SSLEOFError() | ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
-            return "broke the connection off"
-        case ssl.SSLError():
-            return f"does not speak TLS as it should ({error.reason}); check the address and the port"
-        case socket.gaierror():
-            return "cannot be found by its name; check the spelling and the DNS of this machine"
-        case ConnectionRefusedError():
-            return "refused the connection; check the address and the port, and that it is running"
-    if tunnel := re.search(r"Tunnel connection failed: (\d{3})", str(error)):
-        return f"refuses to connect us ({tunnel[1]}); check its address, user and password"
-    return f"cannot be reached ({error.strerror or type(error).__name__}); check the network of this machine"
+        raise failure(chain, system, "the proxy" if proxy else work.host, answered=work.answered) from system

@@ -6,11 +6,18 @@ conversation without the property, the document does not say: those stay with th
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from alertd.reporting.properties import PROPERTIES
 from alertd.reporting.query import Filter, Operation
 from alertd.reporting.table import Column, Mask
+
+# Up to here a float is the whole number that was meant, and no other.
+_EXACT = 2**53
 
 _CERTAIN = frozenset(
     {Operation.EQ, Operation.IN, Operation.GT, Operation.GTE, Operation.LT, Operation.LTE, Operation.HAS_PROPERTY}
@@ -19,8 +26,8 @@ _CERTAIN = frozenset(
 
 def certain(each: Filter) -> bool:
     """Whether we know for sure what the API would answer."""
-    numbers = all(isinstance(value, int | float) for value in each.values)
-    return PROPERTIES[each.property].numeric and each.operation in _CERTAIN and numbers
+    exact = all(isinstance(value, int | float) and abs(value) < _EXACT for value in each.values)
+    return PROPERTIES[each.property].numeric and each.operation in _CERTAIN and exact
 
 
 def holds(each: Filter, values: Column) -> Mask:
@@ -43,28 +50,26 @@ def holds(each: Filter, values: Column) -> Mask:
             raise ValueError(f"{each.operation} is not certain")
 
 
-def decided_by_wait(each: Filter, answer: Mask, wait: Column) -> tuple[Mask, Mask]:
-    """Judge a filter on the time to the first answer where the answer is still to come and `wait` is a lower bound of it.
+def decided_by_wait(filters: Sequence[Filter], wait: Column) -> tuple[Mask, Mask]:
+    """Judge filters on the time to the first answer, all together, where the answer is still to come and takes at least `wait`.
 
-    Returns which rows match for sure, and which are still undecided. Where `wait` is NaN, `answer` stands.
+    Returns which rows match already, and which may still become either; NaN, where nobody waits, is neither.
     """
     waits = ~np.isnan(wait)
-    never, always = _bounds(each, wait)
-    return np.where(waits, always, answer), waits & ~never & ~always
+    if any(each.operation is Operation.HAS_PROPERTY for each in filters):  # as of now there is no answer, whatever comes
+        waits = np.zeros_like(waits)
+    possible = np.array([_all_hold(filters, np.fmax(wait, time)) for time in _telling_times(filters)])
+    some, always = possible.any(axis=0), possible.all(axis=0)
+    return waits & always, waits & some & ~always
 
 
-def _bounds(each: Filter, wait: Column) -> tuple[Mask, Mask]:
-    """For a value of at least `wait`: which rows can never match any more, and which always will."""
-    nothing = np.zeros(len(wait), dtype=bool)
-    highest = max((float(value) for value in each.values), default=0.0)
-    match each.operation:
-        case Operation.GT:
-            return nothing, wait > highest
-        case Operation.GTE:
-            return nothing, wait >= highest
-        case Operation.LT:
-            return wait >= highest, nothing
-        case Operation.HAS_PROPERTY:  # as of now there is no answer, whatever comes
-            return ~nothing, nothing
-        case _:  # EQ, IN, LTE
-            return wait > highest, nothing
+def _all_hold(filters: Sequence[Filter], values: Column) -> Mask:
+    found: Mask = np.logical_and.reduce([holds(each, values) for each in filters])
+    return found
+
+
+def _telling_times(filters: Sequence[Filter]) -> list[float]:
+    """Answer times that stand for all others: each limit, one between any two, one below and one above them all."""
+    limits = sorted({float(value) for each in filters for value in each.values})
+    between = [(low + high) / 2 for low, high in pairwise(limits)]
+    return [0.0, *limits, *between, math.inf]

@@ -107,9 +107,11 @@ PROPERTIES: dict[str, Property] = {each.name: each for each in _ALL}
 
 
 def suggest(word: object, known: Any) -> str | None:
-    """The known name that was probably meant, if one is close; letter case does not count."""
+    """The known name that was probably meant, if one is close or begins like this; letter case does not count."""
     folded = {str(name).casefold(): str(name) for name in known}
-    close = get_close_matches(str(word).casefold(), folded, n=1, cutoff=0.6)
+    meant = str(word).casefold()
+    longer = [name for name in folded if len(meant) > 1 and name.startswith(meant)]
+    close = longer if len(longer) == 1 else get_close_matches(meant, folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
 
 

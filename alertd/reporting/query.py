@@ -96,7 +96,8 @@ def parse_filter(raw: object) -> Filter:
     for key in ("property", "operation"):
         if not isinstance(raw.get(key), str):
             raise QueryError(f"a filter needs a {key}", (key,) if key in raw else ())
-    values = raw.get("values", [])
+    values = raw.get("values")
+    values = [] if values is None else values
     if not isinstance(values, list | tuple):
         raise QueryError(f"values is a list: [{values}]", ("values",))
     return Filter(raw["property"], parse_operation(raw["operation"]), tuple(values))
@@ -156,4 +157,6 @@ def _is_date(value: object) -> bool:
 
 
 def _show(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return {True: "true", False: "false", None: "null"}[value] if isinstance(value, bool | None) else str(value)

@@ -151,7 +151,8 @@ def _flatters(draft: Draft) -> bool:
         each.property == ANSWER_TIME and each.operation is Operation.HAS_PROPERTY for each in draft.entry.filters or ()
     )
     upwards = any(entry and entry.above for entry in (draft.entry.warning, draft.entry.critical))
-    return named and upwards and not excluded
+    answered = draft.entry.by in ("firstAgentId", "lastAgentId")  # whoever waits has no agent yet and is in no group
+    return named and upwards and not excluded and not answered
 
 
 def notify(draft: Draft, receivers: Collection[str] | None) -> Iterator[Problem]:

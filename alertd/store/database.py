@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from alertd.clock import SECOND, Duration
 from alertd.errors import StoreError
 from alertd.store.tables import REVISION
 
-_BUSY_SECONDS = 10  # how long a transaction waits for another process before it gives up
+BUSY: Duration = 10 * SECOND
 
 
 class Database:
@@ -29,6 +30,10 @@ class Database:
         self._engine = engine
         # SQLite's own waiting is a poll with sleeps; within the process a lock is fair and wakes at once.
         self._writing = threading.RLock()
+        # A store in memory has one connection for all threads: there, reading is in turn with writing too.
+        self._turn: AbstractContextManager[object] = (
+            self._writing if isinstance(engine.pool, sa.pool.StaticPool) else nullcontext()
+        )
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -39,7 +44,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads."""
-        with _translated(), self._engine.connect().execution_options(reads=True) as connection, connection.begin():
+        with self._turn, _translated(), self._engine.connect().execution_options(reads=True) as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
@@ -47,32 +52,48 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, busy: Duration = BUSY) -> Database:
     """Open the store at an SQLAlchemy URL and bring its tables up to date; StoreError says what is wrong.
+
+    A transaction waits for `busy` for another process before it gives up.
 
     `sqlite:///alertd.db` is a file in the working folder, `sqlite://` lives in memory (tests).
     """
     with _translated():
-        engine = _create(url)
-        _migrate(engine)
+        engine = _create(url, busy)
+        try:
+            _migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     return Database(engine)
 
 
 def path_of(url: str) -> Path | None:
     """The file of an SQLite store, None for one in memory."""
-    name = sa.make_url(url).database
+    name = _parsed(url).database
     return None if name in (None, "", ":memory:") else Path(str(name))
 
 
-def _create(url: str) -> sa.Engine:
-    if sa.make_url(url).get_backend_name() != "sqlite":
-        raise StoreError(f"ALERTD_STORE__URL must start with sqlite:/// for now, not with {url.partition(':')[0]}:")
+def _parsed(url: str) -> sa.URL:
+    try:
+        found = sa.make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "ALERTD_STORE__URL is not the URL of a store; write it like sqlite:////var/lib/alertd/alertd.db"
+        ) from None
+    if found.get_backend_name() != "sqlite":
+        raise StoreError(f"ALERTD_STORE__URL must start with sqlite:/// for now, not with {found.drivername}:")
+    return found
+
+
+def _create(url: str, busy: Duration) -> sa.Engine:
     path = path_of(url)
     if path and not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} of ALERTD_STORE__URL does not exist; create it or name another")
     memory = {} if path else {"poolclass": sa.pool.StaticPool}
     engine = sa.create_engine(
-        url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False, "isolation_level": None}, **memory
+        url, connect_args={"timeout": busy / SECOND, "check_same_thread": False, "isolation_level": None}, **memory
     )
     sa.event.listen(engine, "connect", _set_up)
     sa.event.listen(engine, "begin", _begin)

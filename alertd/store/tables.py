@@ -76,8 +76,8 @@ alerts = sa.Table(
     sa.Column("since", sa.BigInteger),
     sa.Column("held", sa.BigInteger, nullable=False),
     sa.Column("cleared", sa.BigInteger, nullable=False),
+    sa.Column("unseen", sa.BigInteger, nullable=False),
     sa.Column("judged_at", sa.BigInteger),
-    sa.Column("seen_at", sa.BigInteger),
     sa.Column("value", sa.Float),
     sa.Column("peak", sa.Float),
     sa.Column("conversations", sa.Integer, nullable=False),
@@ -91,7 +91,7 @@ incidents = sa.Table(
     sa.Column("rule", sa.String, nullable=False),
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
-    sa.Column("level", sa.String, nullable=False),  # now; of the worst moment once it is closed
+    sa.Column("level", sa.String, nullable=False),  # now, or when it was closed
     sa.Column("worst", sa.String, nullable=False),
     sa.Column("peak", sa.Float),
     sa.Index("incidents_of_rule", "rule", "id"),

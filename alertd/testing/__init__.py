@@ -3,13 +3,15 @@
 from alertd.testing.api import FakeApi
 from alertd.testing.builders import a_group, a_rule, a_rulebook, a_table, a_verdict
 from alertd.testing.channel import FakeChannel
-from alertd.testing.clock import FakeClock
+from alertd.testing.clock import START, FakeClock, FakeEvent
 from alertd.testing.source import a_source
 
 __all__ = [
+    "START",
     "FakeApi",
     "FakeChannel",
     "FakeClock",
+    "FakeEvent",
     "a_group",
     "a_rule",
     "a_rulebook",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from alertd.clock import Clock
@@ -17,7 +17,8 @@ from alertd.sandbox.importing import from_rows
 class FakeApi:
     """Answers as the API would at the clock's time, through the real encoding and decoding.
 
-    `asked` are the queries so far; `failures` are used up one a call, None meaning that it works.
+    `asked` are the queries so far; `failures` are used up one a call, None meaning that it works; `refuses` says of any
+    query what is wrong with it.
     """
 
     def __init__(self, clock: Clock, conversations: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -25,11 +26,12 @@ class FakeApi:
         self.conversations: list[dict[str, Any]] = [dict(each) for each in conversations]
         self.asked: list[Query] = []
         self.failures: list[ReportingError | None] = []
+        self.refuses: Callable[[Query], ReportingError | None] = lambda _query: None
 
     def ask(self, query: Query) -> Table:
         """One call."""
         self.asked.append(query)
-        problem = self.failures.pop(0) if self.failures else None
+        problem = self.failures.pop(0) if self.failures else self.refuses(query)
         if problem is not None:
             raise problem
         return decode(answer(from_rows(self.conversations).at(self._clock.now()), query), query.metrics)

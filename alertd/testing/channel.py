@@ -15,12 +15,12 @@ class Taken:
     """What a fake receiver got: each message with the thread it was sent into, and what is to go wrong next."""
 
     messages: list[tuple[Message, Receipt | None]] = field(default_factory=list)
-    failures: list[DeliveryError | None] = field(default_factory=list)  # one for each coming attempt; None: it works
+    failures: list[BaseException | None] = field(default_factory=list)  # one for each coming attempt; None: it works
     lack: str | None = None
 
 
 class FakeChannel(Channel):
-    """A channel that remembers. `taken.failures` are used up one an attempt; an ambiguous one takes the message all the same."""
+    """A channel that remembers. `taken.failures` are used up one an attempt; an ambiguous one takes the message as well."""
 
     editable: bool = False
     _taken: Taken = PrivateAttr(default_factory=Taken)
@@ -46,7 +46,7 @@ class FakeChannel(Channel):
     def send(self, message: Message, thread: Receipt | None, access: Access) -> Receipt:
         del access
         problem = self._taken.failures.pop(0) if self._taken.failures else None
-        if problem is None or problem.ambiguous:
+        if problem is None or (isinstance(problem, DeliveryError) and problem.ambiguous):
             self._taken.messages.append((message, thread))
         if problem is not None:
             raise problem

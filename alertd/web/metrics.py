@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import math
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from alertd.errors import StoreError
+from alertd.facts import Level
+from alertd.overview import Overview
 
 
 class Metrics:
@@ -23,3 +30,27 @@ class Metrics:
         self.free = Gauge("alertd_budget_free", "Calls that could be made at once.", registry=self.registry)
         self.firing = Gauge("alertd_alerts_firing", "Alerts that fire now, by level.", ["level"], registry=self.registry)
         self.outbox = Gauge("alertd_outbox", "Deliveries not yet sent, and dead ones.", ["state"], registry=self.registry)
+
+    def collect(self, look: Callable[[], Overview]) -> Callable[[], bytes]:
+        """All figures in Prometheus's text format, those that stand in the store as they are at that moment."""
+
+        def figures() -> bytes:
+            try:
+                self._show(look())
+            except StoreError:  # /readyz says why; a figure that is not known is not 0
+                self._forget()
+            return generate_latest(self.registry)
+
+        return figures
+
+    def _show(self, found: Overview) -> None:
+        self.free.set(found.budget.free)
+        for level in (Level.WARNING, Level.CRITICAL):
+            self.firing.labels(level.value).set(sum(alert.level is level for alert in found.firing))
+        self.outbox.labels("queued").set(found.queued)
+        self.outbox.labels("dead").set(found.dead)
+
+    def _forget(self) -> None:
+        levels = [self.firing.labels(level.value) for level in (Level.WARNING, Level.CRITICAL)]
+        for gauge in (self.free, *levels, *(self.outbox.labels(state) for state in ("queued", "dead"))):
+            gauge.set(math.nan)

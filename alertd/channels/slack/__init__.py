@@ -48,10 +48,10 @@ class Slack(Channel):
     """A Slack channel, reached by the bot token of the deployment or by an incoming webhook of its own."""
 
     channel: Annotated[str, AfterValidator(_channel)] | None = Field(
-        None, description='The channel, "#support-alerts" (in quotes) or its id; the app must be a member of it.'
+        default=None, description='The channel, "#support-alerts" (in quotes) or its id; the app must be a member of it.'
     )
     webhook_env: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="The environment variable with the address of an incoming webhook; instead of `channel`.",
     )

@@ -25,7 +25,7 @@ TIMEOUT: Duration = 10 * SECOND
 LONGEST_WAIT: Duration = 15 * MINUTE
 USUAL_WAIT: Duration = 30 * SECOND
 
-_INSTALL = "install the app again and set ALERTD_SLACK__BOT_INSTALL to its new bot token"
+_INSTALL = "install the app again and set ALERTD_SLACK__BOT_TOKEN to its new bot token"
 _HOOK = "create a new incoming webhook and set {where} to its address"
 _ALLOW = "ask an administrator of the workspace to allow the app to post in {where}"
 
@@ -36,7 +36,7 @@ PERMANENT: Mapping[str, str] = {
     "token_revoked": _INSTALL,
     "token_expired": _INSTALL,
     "account_inactive": _INSTALL,
-    "not_allowed_token_type": "set ALERTD_SLACK__BOT_INSTALL to a bot token; it begins with xoxb-",
+    "not_allowed_token_type": "set ALERTD_SLACK__BOT_TOKEN to a bot token; it begins with xoxb-",
     "missing_scope": "give the app the scope chat:write and install it again",
     "channel_not_found": "check the name, and invite the app if the channel is private: /invite @alertd in {where}",
     "not_in_channel": "invite the app: /invite @alertd in {where}",
