@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -138,7 +139,8 @@ class _Ticket:
     def __init__(self, source: Source, calls: Calls, order: Order, done: Answers) -> None:
         self._source, self._calls, self._order, self._done = source, calls, order, done
         self._lock = threading.Lock()
-        self._open = 0
+        self._open = 0  # calls that are queued or under way
+        self._later: deque[Window] = deque()  # slices that wait for one of them: the first to fail for good ends it all
         self._over = False
         self._tables: list[Table] = []
         self._late = "no call was free in time: the budget of calls a minute is spent"
@@ -151,13 +153,13 @@ class _Ticket:
         except Unauthorised as problem:
             self._finish(problem)
             return
-        self._queue(*self._source.knowledge.slices(request.filters, request.window))
-
-    def _queue(self, *windows: Window) -> None:
-        with self._lock:
-            self._open += len(windows)
+        windows = self._source.knowledge.slices(request.filters, request.window)
+        self._open = len(windows)
         for window in windows:
-            self._calls.put(self._order.urgency, self._order.deadline, partial(self._send, window), self._expire)
+            self._queue(window)
+
+    def _queue(self, window: Window) -> None:
+        self._calls.put(self._order.urgency, self._order.deadline, partial(self._send, window), self._expire)
 
     def _send(self, window: Window, slot: Slot) -> None:
         if self._over:
@@ -167,7 +169,7 @@ class _Ticket:
             # A holder that was stopped in between must not send: its slot may be somebody else's by now.
             if self._source.clock.uptime() >= slot.send_before:
                 self._source.budget.give_back(slot, used=False)
-                self._again(window)
+                self._queue(window)
                 return
             table = self._source.call(self._order.request.query(window), slot)
         except AlertdError as problem:
@@ -180,33 +182,37 @@ class _Ticket:
 
     def _arrived(self, window: Window, table: Table) -> None:
         self._source.knowledge.answered(self._order.request.filters, window, len(table))
-        with self._lock:
-            self._tables.append(table)
-            self._open -= 1
-            whole = not self._open
-        if whole:
-            self._finish(join(self._tables))
+        self._tables.append(table)
+        self._go_on()
 
     def _failed(self, window: Window, problem: AlertdError) -> None:
         """Cut a window that the API could not answer at once in halves; wait again after a 429; else give up."""
         now = self._source.clock.uptime()
         if isinstance(problem, TooManyRequests) and now <= self._order.deadline:
             self._late = "the API answers that there are too many requests; somebody else may hold the token too"
-            self._again(window)
+            self._queue(window)
         elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now):
             self._source.knowledge.failed(self._order.request.filters, window)
             middle = window.start + window.length // 2
-            self._again(replace(window, end=middle), replace(window, start=middle))
+            with self._lock:
+                self._later.extendleft((replace(window, start=middle), replace(window, end=middle)))
+            self._go_on()
         else:
             self._finish(problem)
 
     def _divisible(self, window: Window, now: Duration) -> bool:
         return window.length >= 2 * _FINEST and now <= self._order.deadline
 
-    def _again(self, *windows: Window) -> None:
-        self._queue(*windows)
+    def _go_on(self) -> None:
+        """After a call: the next slice, or the end when there is none and nothing is under way."""
         with self._lock:
-            self._open -= 1
+            following = self._later.popleft() if self._later else None
+            self._open -= following is None
+            whole = not self._open
+        if following is not None:
+            self._queue(following)
+        elif whole:
+            self._finish(join(self._tables))
 
     def _expire(self) -> None:
         self._finish(BudgetSpent(self._late))
