@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import partial
 from queue import SimpleQueue
 
 import structlog
@@ -29,6 +30,7 @@ from alertd.reporting.budget import BudgetState
 from alertd.rulebook.loader import load
 from alertd.rulebook.rule import Rulebook
 from alertd.settings import Secrets, Settings, access
+from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import hold
 from alertd.store.pruning import prune
@@ -92,6 +94,7 @@ class Daemon:
             parts.callback(server.stop)
             parts.callback(self._stop)
             self._database, self._reporting = database, reporting
+            self._steering = Steering(reporting.source, database, self._clock, self.metrics.plan)
             self._start(database, self._outbox(database, reporting))
             server.start()
             self.address = server.address
@@ -156,6 +159,7 @@ class Daemon:
             thread.start()
         first = _moment(self._started + MINUTE)
         self._scheduler.add_job(self._prune, "interval", days=1, next_run_time=first, misfire_grace_time=None, coalesce=True)
+        self._scheduler.add_job(self._steering.claim, "interval", seconds=CLAIM // SECOND // 2, misfire_grace_time=None)
         self._scheduler.start()
         self._schedule()
 
@@ -182,6 +186,7 @@ class Daemon:
         self.metrics.rules.set(len(book.rules))
         self.metrics.reload_ok.set(1)
         self.watch.reloaded(book.rules)
+        self._steering.new_rulebook(book)
         self._warn_about_receivers()
 
     def _retire(self, book: Rulebook) -> None:
@@ -215,7 +220,8 @@ class Daemon:
             return
         started, settled = time.monotonic(), dict[str, str | None]()
         try:
-            for judged, kind in tick(dues, book, source, self._database, self._clock.now):
+            after = partial(self._steering.look_back, asked_at=self._clock.now())
+            for judged, kind in tick(dues, book, source, self._database, self._clock.now, after=after):
                 self._settled(judged, kind)
                 settled[judged.due.rule.id] = _trouble(judged)
             self.watch.ticked(settled, len(dues))
@@ -284,6 +290,7 @@ class Daemon:
     def _prune(self) -> None:
         try:
             gone = prune(self._database, self._clock.now() - self._settings.store.retention)
+            self._steering.forget()
         except StoreError as problem:
             _log.error("history not pruned, tomorrow again", error=str(problem))
             return

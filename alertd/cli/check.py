@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alertd.cli.common import Rules, load_settings, print_json, say
+
+if TYPE_CHECKING:
+    from alertd.rulebook.findings import Finding
+    from alertd.rulebook.rule import Rulebook
 
 
 def check(
@@ -26,7 +30,9 @@ def check(
     form = "json" if as_json else form
     if form not in ("text", "github", "json"):
         raise SettingsError(f'--format is text, github or json, not "{form}"')
-    book, findings = inspect(paths or load_settings(rules)[0].rules)
+    where = paths or [load_settings(rules)[0].rules]
+    book, findings = inspect(where[0] if len(where) == 1 else where)
+    findings = (*findings, *_budget(book, where)) if book else findings
     wrong = len(errors(findings))
     if form == "json":
         print_json({"findings": json.loads(render_json(findings)), "rules": len(book.rules) if book else None})
@@ -35,6 +41,20 @@ def check(
     if form != "json":
         say(_summary(len(book.rules) if book else None, wrong, len(findings) - wrong))
     raise typer.Exit(1 if wrong or book is None else 3 if findings and strict else 0)
+
+
+def _budget(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
+    """Whether every request of the rules gets its turn; a finding for each rule that does not."""
+    from dataclasses import replace
+
+    from alertd.planning.forecast import Terms, forecast
+    from alertd.planning.reports import findings
+    from alertd.settings import load
+
+    budget = load().budget
+    found = findings(forecast(book.rules.values(), terms=Terms(usable=budget.calls_per_minute - budget.reserve)), book)
+    folder = where[0] if len(where) == 1 and where[0].is_dir() else Path()
+    return tuple(replace(each, file=str(folder / each.file)) for each in found)
 
 
 def _summary(rules: int | None, errors: int, warnings: int) -> str:

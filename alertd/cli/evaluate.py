@@ -24,8 +24,9 @@ def evaluate(
     from alertd.assembly import open_reporting
     from alertd.clock import SystemClock, iso
     from alertd.evaluation.schedule import Due
-    from alertd.evaluation.tick import judge_all
-    from alertd.planning.calls import Urgency
+    from alertd.evaluation.tick import judge_all, wanted
+    from alertd.planning.asking import Asking
+    from alertd.planning.demand import Urgency
     from alertd.store.database import open_database
 
     settings, secrets = load_settings(rules)
@@ -36,7 +37,8 @@ def evaluate(
     database = open_database(settings.store.url)
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
-        judged = list(judge_all([Due(each, as_of + each.delay) for each in chosen], reporting.source, Urgency.BACKGROUND))
+        dues = [Due(each, as_of + each.delay) for each in chosen]
+        judged = list(judge_all(Asking(reporting.source, wanted(dues, Urgency.BACKGROUND)), dues))
     order = {each.id: number for number, each in enumerate(chosen)}
     judged.sort(key=lambda each: order[each.due.rule.id])
     verdicts = [verdict for each in judged for verdict in each.verdicts]

@@ -20,8 +20,8 @@ from alertd.evaluation.machine import restart, step, step_absent
 from alertd.evaluation.schedule import Due
 from alertd.facts import Alert, Change, Evidence, Kind, State, Transition, Verdict
 from alertd.notices import incidents
-from alertd.planning.asking import Answers, Asking, Wanted
-from alertd.planning.calls import Urgency
+from alertd.planning.asking import Answers, Asking
+from alertd.planning.demand import Urgency, Wanted
 from alertd.planning.fetching import Source
 from alertd.rulebook.rule import Rule, Rulebook
 from alertd.store.database import Database
@@ -54,12 +54,16 @@ def tick(
     source: Source,
     database: Database,
     now: Callable[[], Instant],
+    *,
+    after: Callable[[Asking], None] = lambda _asking: None,
 ) -> Iterator[tuple[Judged, Kind | None]]:
     """Check all due rules. Yields each as it is settled, with the kind of notice that came of it.
 
     A rule whose settling fails is logged and costs only itself; it is due again at its next instant.
+    `after` is called at the end with all that was asked.
     """
-    for judged in judge_all(dues, source):
+    asking = Asking(source, wanted(dues))
+    for judged in judge_all(asking, dues):
         try:
             with database.write() as transaction:
                 kind = settle(transaction, judged, book, now())
@@ -70,14 +74,16 @@ def tick(
             _log.exception("rule not settled", rule=judged.due.rule.id)
             continue
         yield judged, kind
+    after(asking)
 
 
-def judge_all(dues: Sequence[Due], source: Source, urgency: Urgency | None = None) -> Iterator[Judged]:
-    """Ask what the due rules need to know, with the fewest calls, and judge each rule as soon as its answers are there.
+def wanted(dues: Sequence[Due], urgency: Urgency | None = None) -> list[Wanted]:
+    """What the due rules want to know. `urgency` is their place in the queue; by default that of each rule."""
+    return [Wanted(each.rule, each.at, urgency) for each in dues]
 
-    `urgency` is the place in the queue; by default that of each request's most urgent rule.
-    """
-    asking = Asking(source, [Wanted(each.rule, each.at, urgency) for each in dues])
+
+def judge_all(asking: Asking, dues: Sequence[Due]) -> Iterator[Judged]:
+    """Judge each due rule as soon as its answers are there."""
     by_rule = {each.rule.id: each for each in dues}
     for rule, answers in asking.answers():
         yield Judged(by_rule[rule], _judge(by_rule[rule], answers))

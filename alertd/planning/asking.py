@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from alertd.clock import MINUTE, SECOND, Duration, Instant
+from alertd.clock import Duration
 from alertd.errors import AlertdError, BadQuery
-from alertd.facts import Level
-from alertd.planning.calls import Urgency
 from alertd.planning.cutting import Cutter
+from alertd.planning.demand import Urgency, Wanted, affordable
 from alertd.planning.fetching import Answer, Order, Source
+from alertd.planning.knowledge import Knowledge
 from alertd.planning.needs import Need, Needs, needs_of
 from alertd.planning.planner import Limits, Plan, Request, alone, make_plan
 from alertd.reporting.table import Table
-from alertd.rulebook.rule import Rule
-
-# However often a rule is checked, its request gets at least this long to find a free call.
-_LEAST_PATIENCE = 5 * SECOND
 
 _Found: TypeAlias = Cutter | AlertdError
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A rule that is to be judged for a due instant."""
-
-    rule: Rule
-    at: Instant
-    urgency: Urgency | None = None
-
-    @property
-    def place(self) -> Urgency:
-        """Where its requests stand in the queue: rules that can be critical go first."""
-        if self.urgency is not None:
-            return self.urgency
-        return Urgency.CRITICAL if self.rule.worst is Level.CRITICAL else Urgency.NORMAL
-
-    @property
-    def patience(self) -> Duration:
-        """How long its requests may wait for a call: half of `every`."""
-        return max(self.rule.every // 2, _LEAST_PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +24,8 @@ class Answers:
     """What one rule wanted to know, or the problem that kept it from being known. Tables are cut when they are asked for."""
 
     needs: Needs
-    found: dict[Need, _Found]
+    found: Mapping[Need, _Found]
+    knowledge: Knowledge
 
     @property
     def problem(self) -> AlertdError | None:
@@ -68,13 +44,10 @@ class Answers:
         found = self.found[need]
         if isinstance(found, AlertdError):
             raise found
-        return found.cut(need)
-
-
-def affordable(rules: Iterable[Rule], usable: int) -> int:
-    """How many calls these rules may take together so that they can be checked again and again without falling behind."""
-    shortest = min((each.every for each in rules), default=MINUTE)
-    return max(1, usable * shortest // MINUTE)
+        table = found.cut(need)
+        if found.request.filters != alone(need).filters:  # what its own query would have brought is worth knowing
+            self.knowledge.observed(alone(need).filters, need.window, len(table))
+        return table
 
 
 class Asking:
@@ -128,7 +101,7 @@ class Asking:
 
     def _of(self, rule: str) -> Answers:
         needs = self._needs[rule]
-        return Answers(needs, {need: self.found[need] for need in needs.all()})
+        return Answers(needs, {need: self.found[need] for need in needs.all()}, self._source.knowledge)
 
     def _orders(self, serves: Mapping[Request, Sequence[Need]]) -> list[Order]:
         """Each request as urgent, and as patient, as the most demanding of the rules that it serves."""

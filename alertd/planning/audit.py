@@ -16,8 +16,8 @@ import structlog
 
 from alertd.clock import MINUTE, Instant
 from alertd.planning.asking import Asking
-from alertd.planning.calls import Urgency
 from alertd.planning.cutting import Cutter
+from alertd.planning.demand import Urgency
 from alertd.planning.fetching import Order, Source
 from alertd.planning.needs import Need, Selection
 from alertd.planning.planner import CHANGED, Request, alone

@@ -11,21 +11,13 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from alertd.clock import SECOND, Clock, Duration
+from alertd.planning.demand import Urgency
 from alertd.reporting.budget import Budget, Slot
 
 # How long a worker sleeps when there is nothing to do and nobody wakes it.
 _IDLE: Duration = SECOND
-
-
-class Urgency(IntEnum):
-    """Who goes first when there is not enough for all."""
-
-    CRITICAL = 0  # rules that have a critical level
-    NORMAL = 1
-    BACKGROUND = 2  # the command line, the audit
 
 
 @dataclass(order=True, frozen=True)

@@ -25,7 +25,8 @@ from alertd.errors import (
     Unauthorised,
 )
 from alertd.facts import Window
-from alertd.planning.calls import Calls, Urgency
+from alertd.planning.calls import Calls
+from alertd.planning.demand import Urgency
 from alertd.planning.knowledge import Knowledge
 from alertd.planning.planner import Request
 from alertd.reporting.budget import Budget, Slot

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alertd.clock import DAY, MINUTE, SECOND, Duration, Instant
-from alertd.planning.asking import Wanted, affordable
-from alertd.planning.calls import Urgency
+from alertd.planning.demand import Urgency, Wanted, affordable
 from alertd.planning.knowledge import Knowledge
 from alertd.planning.needs import needs_of
 from alertd.planning.planner import Limits, Request, make_plan

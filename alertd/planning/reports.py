@@ -7,6 +7,8 @@ from typing import Any
 from alertd.durations import format_duration, spell_duration
 from alertd.planning.forecast import Forecast, Planned
 from alertd.reporting.query import Filter
+from alertd.rulebook.findings import Finding
+from alertd.rulebook.rule import Rulebook
 
 
 def to_json(found: Forecast) -> dict[str, Any]:
@@ -45,6 +47,21 @@ def advice(found: Forecast) -> list[str]:
         late = f", {spell_duration(each.latest)} late at worst" if not each.fits else ""
         lines.append(f"  every {format_duration(each.every)}{late}: {rules} (kept apart by {_words(each)})")
     return lines
+
+
+def findings(found: Forecast, book: Rulebook) -> tuple[Finding, ...]:
+    """A finding for each rule whose request does not get its turn in time, the costliest requests first."""
+    wants = f"all rules together want {found.mean_per_minute:.1f} calls a minute on average, {found.usable} are there"
+    told = []
+    for each in sorted(found.late, key=_cost, reverse=True):
+        for name in each.rules:
+            rule = book.rules[name]
+            message = (
+                f"the rules do not fit into the budget: this one would be checked {spell_duration(each.latest)} late; {wants}. "
+                f"Check it less often, or give it the filters of another (its own keep it apart: {_words(each)})"
+            )
+            told.append(Finding("error", message, rule.file, rule.line or 1, rule=name))
+    return tuple(told)
 
 
 def _cost(each: Planned) -> float:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from alertd.errors import StoreError
 from alertd.facts import Level
 from alertd.overview import Overview
+from alertd.planning.forecast import Forecast
 
 
 class Metrics:
@@ -28,8 +29,19 @@ class Metrics:
         self.rules = Gauge("alertd_rules", "Rules in the rulebook.", registry=self.registry)
         self.reload_ok = Gauge("alertd_rulebook_ok", "1 if the newest rule files were loaded.", registry=self.registry)
         self.free = Gauge("alertd_budget_free", "Calls that could be made at once.", registry=self.registry)
+        self.forecast = Gauge(
+            "alertd_forecast_calls",
+            "Calls that the rulebook takes: worst_minute, mean_per_minute.",
+            ["of"],
+            registry=self.registry,
+        )
         self.firing = Gauge("alertd_alerts_firing", "Alerts that fire now, by level.", ["level"], registry=self.registry)
         self.outbox = Gauge("alertd_outbox", "Deliveries not yet sent, and dead ones.", ["state"], registry=self.registry)
+
+    def plan(self, found: Forecast) -> None:
+        """Show what the rulebook will ask."""
+        self.forecast.labels("worst_minute").set(found.worst_minute)
+        self.forecast.labels("mean_per_minute").set(found.mean_per_minute)
 
     def collect(self, look: Callable[[], Overview]) -> Callable[[], bytes]:
         """All figures in Prometheus's text format, those that stand in the store as they are at that moment."""

@@ -1,0 +1,49 @@
+"""What rules demand of the queue: who goes first, who can wait how long, how many calls they may take together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from alertd.clock import MINUTE, SECOND, Duration, Instant
+from alertd.facts import Level
+from alertd.rulebook.rule import Rule
+
+# However often a rule is checked, its request gets at least this long to find a free call.
+_LEAST_PATIENCE = 5 * SECOND
+
+
+class Urgency(IntEnum):
+    """Who goes first when there is not enough for all."""
+
+    CRITICAL = 0  # rules that have a critical level
+    NORMAL = 1
+    BACKGROUND = 2  # the command line, the audit
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A rule that is to be judged for a due instant."""
+
+    rule: Rule
+    at: Instant
+    urgency: Urgency | None = None
+
+    @property
+    def place(self) -> Urgency:
+        """Where its requests stand in the queue: rules that can be critical go first."""
+        if self.urgency is not None:
+            return self.urgency
+        return Urgency.CRITICAL if self.rule.worst is Level.CRITICAL else Urgency.NORMAL
+
+    @property
+    def patience(self) -> Duration:
+        """How long its requests may wait for a call: half of `every`."""
+        return max(self.rule.every // 2, _LEAST_PATIENCE)
+
+
+def affordable(rules: Iterable[Rule], usable: int) -> int:
+    """How many calls these rules may take together so that they can be checked again and again without falling behind."""
+    shortest = min((each.every for each in rules), default=MINUTE)
+    return max(1, usable * shortest // MINUTE)
