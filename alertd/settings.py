@@ -84,7 +84,8 @@ class StoreSettings(_Section):
     """Where state is kept."""
 
     url: str = Field(
-        default="sqlite:///alertd.db", description="SQLAlchemy URL; sqlite:////var/lib/alertd/alertd.db is an absolute path."
+        default="sqlite:///alertd.db",
+        description="SQLAlchemy URL: sqlite:////var/lib/alertd/alertd.db with an absolute path, or postgresql://USER@HOST/DATABASE.",
     )
     retention: Span = Field(default=90 * 86_400_000, ge=86_400_000, description="How long history is kept.")
 

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from alertd.store.database import Database, open_database
+from tests import postgresql
+
+LACK = "PostgreSQL is not installed (on Debian: apt-get install postgresql)"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,3 +36,47 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 def _part(items: list[pytest.Item], number: int, of: int) -> list[pytest.Item]:
     return items[len(items) * number // of : len(items) * (number + 1) // of]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server of our own."""
+    programs = postgresql.binaries()
+    if programs is None and os.environ.get("CI"):
+        pytest.fail(LACK)
+    if programs is None:
+        pytest.skip(LACK)
+    with postgresql.running(programs) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What is true of a store is true on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be made that is not there yet; any process may open it."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    return str(request.getfixturevalue("server").new_database())
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is an empty store; any process may open it."""
+    if kind == "postgresql":
+        return str(request.getfixturevalue("server").new_store())
+    found = f"sqlite:///{tmp_path}/store.db"
+    open_database(found).close()
+    return found
+
+
+@pytest.fixture
+def database(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty store, for this process alone."""
+    opened = open_database("sqlite://" if kind == "sqlite" else request.getfixturevalue("server").new_store())
+    yield opened
+    opened.close()

@@ -47,16 +47,19 @@ def _terms(settings: Settings) -> Any:
 
 
 def _knowledge(settings: Settings) -> Any:
-    """What the store knows of the API, if there is one here; a forecast needs none."""
+    """What the store knows of the API, if it is a file here; a forecast needs none."""
     from alertd.planning.knowledge import Knowledge
     from alertd.planning.memory import load_lessons
     from alertd.store.database import open_database, path_of
 
-    path = path_of(settings.store.url)
-    if path is None or not path.exists():
+    place = path_of(settings.store.url)
+    if not isinstance(place, Path) or not place.exists():
         return Knowledge()
     database = open_database(settings.store.url)
-    return Knowledge(load_lessons(database))
+    try:
+        return Knowledge(load_lessons(database))
+    finally:
+        database.close()
 
 
 def _earlier(folder: Path, revision: str) -> Rulebook:

@@ -89,12 +89,11 @@ class Asking:
         """Note an answer for the needs it serves. A query that the API refuses is taken apart: only who spoilt it pays."""
         served = self._serves[request]
         if isinstance(answer, BadQuery):
-            for need in served:
-                if alone(need) == request:
-                    self._source.knowledge.keep_apart(need.selection)
-                else:
-                    apart.setdefault(alone(need), []).append(need)
+            for smaller, needs in _apart(request, served, self._source.knowledge):
+                apart.setdefault(smaller, []).extend(needs)
             served = [need for need in served if alone(need) == request]
+            for need in served:
+                self._source.knowledge.keep_apart(need.selection)
         found: _Found = Cutter(request, answer) if isinstance(answer, Table) else answer
         self.found |= dict.fromkeys(served, found)
         return served
@@ -116,3 +115,20 @@ class Asking:
             Order(request, uptime + min(demands[n][0] for n in needs), min(demands[n][1] for n in needs))
             for request, needs in serves.items()
         ]
+
+
+def _apart(request: Request, served: Sequence[Need], knowledge: Knowledge) -> Iterator[tuple[Request, list[Need]]]:
+    """Smaller requests for the needs of one that the API refused: halves, so that whoever spoilt it is found in a few steps."""
+    others = sorted((need for need in served if alone(need) != request), key=_traits)
+    for half in (others[: len(others) // 2], others[len(others) // 2 :]):
+        found: dict[Request, list[Need]] = {}
+        for need, smaller in make_plan(half, knowledge).answered_by.items():
+            found.setdefault(smaller, []).append(need)
+        if again := found.pop(request, None):  # it would be refused again
+            yield from _apart(request, again, knowledge)
+        yield from found.items()
+
+
+def _traits(need: Need) -> tuple[list[str], list[str]]:
+    """What may spoil a request; those who share it stand together."""
+    return sorted(need.selection.metrics), sorted(map(repr, need.selection.local))

@@ -52,31 +52,46 @@ class Audit:
 
     def look(self, asking: Asking, asked_at: Instant) -> Difference | None:
         """Ask one of the fused needs again, as its own query; the difference, when it is seen often enough to be told."""
-        need = self._choose(asking)
-        if need is None:
+        chosen = self._choose(asking)
+        if chosen is None:
             return None
-        cutter, request = asking.found[need], asking.plan.answered_by[need]
-        if not isinstance(cutter, Cutter):
-            return None
+        need, cutter = chosen
         own = alone(need)
         own = Request(own.filters, own.window, own.metrics | {CHANGED})
-        order = Order(own, self._source.clock.uptime() + MINUTE, Urgency.BACKGROUND)
-        answer = next(iter(self._source.fetch([order])))[1]
-        if not isinstance(answer, Table):
-            return None
-        wrong = differing(cutter.cut(need, also=frozenset({CHANGED})), answer, asked_at - _SKEW)
-        return self._believe(Difference(need.selection, request, own, wrong)) if wrong else None
+        wrong = self._wrong(need, cutter, own, asked_at - _SKEW)
+        return self._believe(Difference(need.selection, cutter.request, own, wrong)) if wrong else None
 
     def new_rulebook(self) -> None:
         """Rules have changed: what was found before may no longer be so."""
         self._seen.clear()
         self.differences.clear()
 
-    def _choose(self, asking: Asking) -> Need | None:
+    def _wrong(self, need: Need, cutter: Cutter, own: Request, before: Instant) -> tuple[int, ...]:
+        """Conversations in which the own query differs from the shared request, asked before it and asked again after it.
+
+        A conversation that left the selection in between stands in the first answer only, as it was: that is no difference.
+        """
+        separate = self._ask(own)
+        if separate is None or not (wrong := _differing(need, cutter, separate, before)):
+            return ()
+        again = self._ask(cutter.request)
+        still = () if again is None else _differing(need, Cutter(cutter.request, again), separate, before)
+        return tuple(sorted({*wrong} & {*still}))
+
+    def _ask(self, request: Request) -> Table | None:
+        order = Order(request, self._source.clock.uptime() + MINUTE, Urgency.BACKGROUND)
+        ((_, answer),) = self._source.fetch([order])
+        return answer if isinstance(answer, Table) else None
+
+    def _choose(self, asking: Asking) -> tuple[Need, Cutter] | None:
         state = self._source.budget.state()
         if state.free <= self._source.budget.usable // 2:
             return None
-        fused = [need for need, by in asking.plan.answered_by.items() if CHANGED in by.metrics and need in asking.found]
+        fused = [
+            (need, found)
+            for need, found in asking.found.items()
+            if isinstance(found, Cutter) and CHANGED in found.request.metrics and found.request != alone(need)
+        ]
         return self._luck.choice(fused) if fused else None
 
     def _believe(self, difference: Difference) -> Difference | None:
@@ -92,6 +107,10 @@ class Audit:
             conversations=difference.conversations[:5],
         )
         return difference
+
+
+def _differing(need: Need, cutter: Cutter, separate: Table, before: Instant) -> tuple[int, ...]:
+    return differing(cutter.cut(need, also=frozenset({CHANGED})), separate, before)
 
 
 def differing(fused: Table, separate: Table, before: Instant) -> tuple[int, ...]:

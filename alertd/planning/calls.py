@@ -12,9 +12,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from alertd.clock import SECOND, Clock, Duration
 from alertd.planning.demand import Urgency
 from alertd.reporting.budget import Budget, Slot
+
+_log = structlog.get_logger()
 
 # How long a worker sleeps when there is nothing to do and nobody wakes it.
 _IDLE: Duration = SECOND
@@ -68,13 +72,17 @@ class Calls:
     def work(self) -> None:
         """Take steps until the queue is closed: the body of a worker thread."""
         while not self._closed:
-            with self._turn:
-                found = self._take()
-                if not isinstance(found, tuple):
-                    self._sleep(found)
-                    continue
-            call, slot = found
-            call.send(slot)
+            try:
+                with self._turn:
+                    found = self._take()
+                    if not isinstance(found, tuple):
+                        self._sleep(found)
+                        continue
+                call, slot = found
+                call.send(slot)
+            except Exception as problem:  # noqa: BLE001 - the thread must live on: what waits is sent once the store is back
+                _log.error("no call sent", error=str(problem) or type(problem).__name__)
+                self._sleep(_IDLE)
 
     def close(self) -> None:
         """Let the workers end; calls that still wait are told that it is too late."""

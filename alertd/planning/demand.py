@@ -10,6 +10,9 @@ from alertd.clock import MINUTE, SECOND, Duration, Instant
 from alertd.facts import Level
 from alertd.rulebook.rule import Rule
 
+# How long a call takes, as long as nobody has measured it.
+LATENCY: Duration = 2 * SECOND
+
 # However often a rule is checked, its request gets at least this long to find a free call.
 _LEAST_PATIENCE = 5 * SECOND
 
@@ -40,10 +43,20 @@ class Wanted:
     @property
     def patience(self) -> Duration:
         """How long its requests may wait for a call: half of `every`."""
-        return max(self.rule.every // 2, _LEAST_PATIENCE)
+        return _patience(self.rule.every)
 
 
 def affordable(rules: Iterable[Rule], usable: int) -> int:
-    """How many calls these rules may take together so that they can be checked again and again without falling behind."""
+    """How many calls these rules may take together: each gets its turn in time, and none falls behind from check to check.
+
+    A slot is free again a minute after the answer: a call takes it for that minute and for its own time. Where nearly all slots
+    are taken whoever had to wait makes those after him wait longer, so some are left over for that.
+    """
     shortest = min((each.every for each in rules), default=MINUTE)
-    return max(1, usable * shortest // MINUTE)
+    taken, patience = MINUTE + LATENCY, _patience(shortest)
+    lasting = usable * shortest * patience // (taken * (patience + LATENCY))
+    return max(1, min(lasting, usable * (1 + patience // taken)))
+
+
+def _patience(every: Duration) -> Duration:
+    return max(every // 2, _LEAST_PATIENCE)

@@ -103,12 +103,19 @@ class Source:
     def fetch(self, orders: Sequence[Order]) -> Iterator[tuple[Request, Answer]]:
         """Ask all requests and yield each answer as it comes. An error is an answer too: it costs only who needs it."""
         done: Answers = queue.SimpleQueue()
-        for order in orders:
-            _Ticket(self, self._calls, order, done).start()
-        for _ in orders:
-            while not self._workers and done.empty():
-                self._pause(self._calls.step())
-            yield done.get()
+        tickets = [_Ticket(self, self._calls, order, done) for order in orders]
+        try:
+            for ticket in tickets:
+                ticket.start()
+            for _ in orders:
+                while not self._workers and done.empty():
+                    pause = self._calls.step()
+                    if done.empty():
+                        self._pause(pause)
+                yield done.get()
+        finally:
+            for ticket in tickets:
+                ticket.leave()
 
     def call(self, query: Query, slot: Slot) -> Table:
         """One call on one slot, which is given back whatever happens; ReportingError."""
@@ -142,6 +149,7 @@ class _Ticket:
         self._lock = threading.Lock()
         self._open = 0  # calls that are queued or under way
         self._later: deque[Window] = deque()  # slices that wait for one of them: the first to fail for good ends it all
+        self._too_long: Window | None = None  # the last that could not be answered at once
         self._over = False
         self._tables: list[Table] = []
         self._late = "no call was free in time: the budget of calls a minute is spent"
@@ -149,40 +157,50 @@ class _Ticket:
     def start(self) -> None:
         """Queue its calls: as many as earlier answers say that it takes."""
         request = self._order.request
-        try:
-            self._source.gate.check()
-        except Unauthorised as problem:
-            self._finish(problem)
-            return
         windows = self._source.knowledge.slices(request.filters, request.window)
         self._open = len(windows)
         for window in windows:
             self._queue(window)
 
+    def leave(self) -> None:
+        """Nobody waits for the answer any more: send nothing."""
+        self._over = True
+
     def _queue(self, window: Window) -> None:
         self._calls.put(self._order.urgency, self._order.deadline, partial(self._send, window), self._expire)
 
     def _send(self, window: Window, slot: Slot) -> None:
-        if self._over:
-            self._source.budget.give_back(slot, used=False)
-            return
         try:
-            # A holder that was stopped in between must not send: its slot may be somebody else's by now.
-            if self._source.clock.uptime() >= slot.send_before:
+            if self._may_send(window, slot):
+                self._arrived(window, self._source.call(self._order.request.query(window), slot))
+            else:
                 self._source.budget.give_back(slot, used=False)
-                self._queue(window)
-                return
-            table = self._source.call(self._order.request.query(window), slot)
         except AlertdError as problem:
             self._failed(window, problem)
         except Exception:  # noqa: BLE001 - a mistake of ours in one answer must not cost the rules of all others
             _log.exception("call failed")
             self._finish(AlertdError("alertd made a mistake with this answer; its log has the details"))
-        else:
-            self._arrived(window, table)
+
+    def _may_send(self, window: Window, slot: Slot) -> bool:
+        if self._over:
+            return False
+        # A holder that was stopped in between must not send: its slot may be somebody else's by now.
+        if self._source.clock.uptime() >= slot.send_before:
+            self._queue(window)
+            return False
+        try:
+            self._source.gate.check()  # here and only here: whoever passes is the one that tries a refused token again
+        except Unauthorised as problem:
+            self._finish(problem)
+            return False
+        return True
 
     def _arrived(self, window: Window, table: Table) -> None:
-        self._source.knowledge.answered(self._order.request.filters, window, len(table))
+        filters = self._order.request.filters
+        self._source.knowledge.answered(filters, window, len(table))
+        if self._too_long and window.length < self._too_long.length:  # so that one was too long, and the API was not just slow
+            self._source.knowledge.failed(filters, self._too_long)
+            self._too_long = None
         self._tables.append(table)
         self._go_on()
 
@@ -194,6 +212,7 @@ class _Ticket:
             self._queue(window)
         elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now):
             self._source.knowledge.failed(self._order.request.filters, window)
+            self._too_long = window
             middle = window.start + window.length // 2
             with self._lock:
                 self._later.extendleft((replace(window, start=middle), replace(window, end=middle)))

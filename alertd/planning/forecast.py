@@ -11,19 +11,23 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from alertd.clock import DAY, MINUTE, SECOND, Duration, Instant
-from alertd.planning.demand import Urgency, Wanted, affordable
+from alertd.clock import DAY, HOUR, MINUTE, Duration, Instant
+from alertd.planning.demand import LATENCY, Urgency, Wanted, affordable
 from alertd.planning.knowledge import Knowledge
 from alertd.planning.needs import needs_of
 from alertd.planning.planner import Limits, Request, make_plan
 from alertd.rulebook.rule import Rule
 
-# How long a call takes, as long as nobody has measured it.
-LATENCY: Duration = 2 * SECOND
-
 # A cycle longer than this is cut here: what comes together less often than daily is not the worst that happens.
 _LONGEST_CYCLE = DAY
+
+# Calls that are a few too many fall behind a little more with every cycle: it takes a while until that is too late.
+_SHORTEST_RUN = HOUR
+
+
+_Instants: TypeAlias = Sequence[tuple[Instant, frozenset[Duration]]]
 
 
 @dataclass(frozen=True)
@@ -93,21 +97,14 @@ class _Order:
 
 
 def forecast(rules: Iterable[Rule], knowledge: Knowledge | None = None, terms: Terms | None = None) -> Forecast:
-    """Run the schedule for one cycle, from an instant at which everything is due."""
+    """Run the schedule for one cycle and at least an hour, from an instant at which everything is due."""
     book, known, terms = tuple(rules), knowledge or Knowledge(), terms or Terms()
     cycle = _cycle(book)
-    instants = list(_instants(book, cycle))
+    instants = tuple(_instants(book, cycle))
     batches = {due: _batch([each for each in book if each.every in due], known, terms) for due in {due for _, due in instants}}
-    queue = _Queue(terms)
-    for at, due in instants:
-        queue.arrive(at, batches[due])
-    queue.run(math.inf)
-    often = Counter(due for _, due in instants)
-    costs = _costs(batches, often, cycle)
-    owners = {each.id: each.owner or "nobody" for each in book}
-    by_owner: dict[str, float] = {}
-    for rule, cost in costs.items():
-        by_owner[owners[rule]] = by_owner.get(owners[rule], 0.0) + cost
+    queue = _run(instants, batches, cycle, terms)
+    costs = _costs(batches, Counter(due for _, due in instants), cycle)
+    by_id = {each.id: each for each in book}
     everything = max(batches, key=len, default=frozenset())
     return Forecast(
         rules=len(book),
@@ -115,11 +112,22 @@ def forecast(rules: Iterable[Rule], knowledge: Knowledge | None = None, terms: T
         worst_minute=_most_in_a_minute(queue.sent),
         mean_per_minute=sum(costs.values()),
         critical_minute=_most_in_a_minute(queue.critical),
-        requests=tuple(_planned(each, book, queue.latest) for each in batches.get(everything, ())),
+        requests=tuple(_planned(each, by_id, queue.latest) for each in batches.get(everything, ())),
         cost_by_rule=costs,
-        cost_by_owner=by_owner,
+        cost_by_owner=_by_owner(costs, by_id),
         usable=terms.usable,
     )
+
+
+def _run(
+    instants: _Instants, batches: Mapping[frozenset[Duration], tuple[_Order, ...]], cycle: Duration, terms: Terms
+) -> _Queue:
+    queue = _Queue(terms)
+    for start in range(0, max(_SHORTEST_RUN, cycle), cycle):
+        for at, due in instants:
+            queue.arrive(start + at, batches[due])
+    queue.run(math.inf)
+    return queue
 
 
 class _Queue:
@@ -213,8 +221,16 @@ def _costs(
     return costs
 
 
-def _planned(order: _Order, book: Sequence[Rule], latest: Mapping[str, float]) -> Planned:
-    every = min(each.every for each in book if each.id in set(order.rules))
+def _by_owner(costs: Mapping[str, float], book: Mapping[str, Rule]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for rule, cost in costs.items():
+        owner = book[rule].owner or "nobody"
+        found[owner] = found.get(owner, 0.0) + cost
+    return found
+
+
+def _planned(order: _Order, book: Mapping[str, Rule], latest: Mapping[str, float]) -> Planned:
+    every = min(book[each].every for each in order.rules)
     waited = max((latest.get(rule, 0.0) for rule in order.rules), default=0.0)
     return Planned(every, order.request, order.rules, order.calls, round(waited), order.patience)
 

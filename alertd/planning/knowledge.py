@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from alertd.clock import MINUTE, Duration
 from alertd.facts import Window
@@ -15,6 +15,9 @@ from alertd.reporting.query import Filter
 
 # What a query brings that was never asked: a busy team's conversations, so that a first plan rather asks too narrowly.
 UNKNOWN_RATE = 10.0
+
+# Queries with up to so many of its filters tell what a query may bring.
+_TELLING = 3
 
 # A window that failed is tried this much longer again after that many good answers at the length that worked.
 _GROW = 1.25
@@ -39,6 +42,8 @@ class Knowledge:
 
     lessons: dict[frozenset[Filter], Lesson] = field(default_factory=dict)
     apart: frozenset[Selection] = frozenset()  # selections that must not share a request, until the rulebook changes
+    _answers: int = field(default=0, repr=False)  # good answers to any query
+    _taught: dict[frozenset[Filter], int] = field(default_factory=dict, repr=False)  # how many there were at the last failure
     _changed: set[frozenset[Filter]] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -67,6 +72,7 @@ class Knowledge:
         """Learn from a good answer to that query."""
         self.observed(filters, window, rows)
         with self._lock:
+            self._answers += 1
             self._set(filters, _grown(self.lessons[filters], window))
 
     def observed(self, filters: frozenset[Filter], window: Window, rows: int) -> None:
@@ -78,8 +84,14 @@ class Knowledge:
             self._set(filters, replace(lesson, rate=known))
 
     def failed(self, filters: frozenset[Filter], window: Window) -> None:
-        """Learn that a window was too long: half of it is what is asked next time."""
+        """Learn that a window was too long: half of it is what is asked next time.
+
+        Where nothing at all was answered since the last such lesson, the API is slow rather than the window long.
+        """
         with self._lock:
+            if self._taught.get(filters) == self._answers:
+                return
+            self._taught[filters] = self._answers
             lesson = self.lessons.get(filters, Lesson())
             half = window.length // 2
             bears = half if lesson.bears is None else min(half, lesson.bears)
@@ -106,7 +118,9 @@ class Knowledge:
         return min(self._wider(filters), default=UNKNOWN_RATE)
 
     def _wider(self, filters: frozenset[Filter]) -> Iterable[float]:
-        return [each.rate for known, each in list(self.lessons.items()) if each.rate is not None and known < filters]
+        """The rates of queries with some of these filters only. Filters are few and lessons are many."""
+        some = (frozenset(each) for size in range(min(len(filters), _TELLING + 1)) for each in combinations(filters, size))
+        return [each.rate for known in some if (each := self.lessons.get(known)) is not None and each.rate is not None]
 
 
 def _grown(lesson: Lesson, window: Window) -> Lesson:

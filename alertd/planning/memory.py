@@ -29,7 +29,8 @@ def save_lessons(database: Database, knowledge: Knowledge, now: Instant) -> None
         for filters, each in changed.items()
     ]
     with database.write() as transaction:
-        transaction.execute(sa.delete(lessons).where(lessons.c.filters.in_([row["filters"] for row in rows])))
+        old = sa.delete(lessons).where(lessons.c.filters == sa.bindparam("old"))
+        transaction.execute(old, [{"old": row["filters"]} for row in rows])
         transaction.execute(sa.insert(lessons), rows)
 
 

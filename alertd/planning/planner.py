@@ -9,8 +9,10 @@ They do share it where that brings few more rows than asking separately, and bey
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from alertd.facts import Window
 from alertd.planning.knowledge import Knowledge
@@ -19,6 +21,10 @@ from alertd.reporting.query import Filter, Operation, Query
 
 # How many rows more than separate queries a shared request may bring, where the budget does not force it.
 MOST_EXTRA = 20_000
+
+# Where it does, that many times more are tried, so often; then any number.
+_COARSER = 4
+_STEPS = 5
 
 # When a conversation changed last: two answers to one question may differ in what changed in between (the audit).
 CHANGED = "updatedAt"
@@ -70,10 +76,6 @@ class _Cluster:
     separate: float
     calls: int
 
-    @property
-    def extra(self) -> float:
-        return self.rows - self.separate
-
 
 def alone(need: Need) -> Request:
     """The request that is this need's own query."""
@@ -93,57 +95,69 @@ def make_plan(needs: Iterable[Need], knowledge: Knowledge | None = None, limits:
         else:
             family = families.setdefault((selection.server, selection.timestamp), {})
             family.setdefault((selection.local, need.window), []).append(need)
-    clusters = [cluster for family in families.values() for cluster in _fuse(family, knowledge, limits.most_extra)]
-    if limits.most_calls is not None:
-        clusters = _squeeze(clusters, limits.most_calls - len(answered_by), knowledge)
-    for cluster in clusters:
+    calls = math.inf if limits.most_calls is None else limits.most_calls - len(answered_by)
+    for cluster in _fuse_all([_alone(family, knowledge) for family in families.values()], knowledge, limits.most_extra, calls):
         request = _request(cluster)
         answered_by |= dict.fromkeys(cluster.members, request)
     return Plan(tuple(dict.fromkeys(answered_by.values())), answered_by)
 
 
-def _fuse(
-    family: Mapping[tuple[frozenset[Filter], Window], list[Need]], knowledge: Knowledge, most_extra: int
-) -> list[_Cluster]:
-    """Put each selection, the longest window first, where it brings the fewest rows more; or by itself."""
+def _alone(family: Mapping[tuple[frozenset[Filter], Window], list[Need]], knowledge: Knowledge) -> list[_Cluster]:
+    """Each selection and window by itself, the longest window first."""
+    return [
+        _cluster(members[0].selection.server, local, window, tuple(members), knowledge)
+        for (local, window), members in sorted(family.items(), key=lambda each: -each[0][1].length)
+    ]
+
+
+def _fuse_all(families: Sequence[list[_Cluster]], knowledge: Knowledge, most_extra: float, most_calls: float) -> list[_Cluster]:
+    """Share requests at the least cost in rows with which the calls suffice; with the fewest calls if none does."""
+    steps = [MOST_EXTRA * _COARSER**step for step in range(_STEPS)]
+    for extra in (most_extra, *(each for each in steps if each > most_extra)):
+        clusters: list[_Cluster] = []
+        for family in families:
+            clusters += _fuse(family, knowledge, extra, most_calls)
+            if sum(each.calls for each in clusters) > most_calls:
+                break
+        else:
+            return clusters
+    return [cluster for family in families for cluster in _fuse(family, knowledge, math.inf, math.inf)]
+
+
+def _fuse(alone: list[_Cluster], knowledge: Knowledge, most_extra: float, most_calls: float) -> list[_Cluster]:
+    """All together if that pays; else put each where it brings the fewest rows more, or leave it by itself.
+
+    Ends early, with a part of the clusters, when there are too many of them anyway.
+    """
+    together = _join(alone, knowledge)
+    if _pays(together, alone, most_extra):
+        return [together]
     clusters: list[_Cluster] = []
-    for (local, window), members in sorted(family.items(), key=lambda each: -each[0][1].length):
-        own = _cluster(members[0].selection.server, local, window, tuple(members), knowledge)
-        joined = [(_join(cluster, own, knowledge), place) for place, cluster in enumerate(clusters)]
-        good = [
-            (each.rows - clusters[place].rows, place, each)
-            for each, place in joined
-            if _pays(each, clusters[place], own, most_extra)
-        ]
-        if good:
-            _, place, best = min(good, key=lambda each: each[:2])
-            clusters[place] = best
+    for own in alone:
+        for place in _places(own, clusters, knowledge, most_extra):
+            joined = _join((clusters[place], own), knowledge)
+            if _pays(joined, (clusters[place], own), most_extra):
+                clusters[place] = joined
+                break
         else:
             clusters.append(own)
+            if len(clusters) > most_calls:
+                break
     return clusters
 
 
-def _pays(joined: _Cluster, one: _Cluster, other: _Cluster, most_extra: int) -> bool:
-    return joined.extra <= most_extra and joined.calls < one.calls + other.calls
+def _places(own: _Cluster, clusters: Sequence[_Cluster], knowledge: Knowledge, most_extra: float) -> list[int]:
+    """Where it may pay to put it, the best place first."""
+    found = []
+    for place, other in enumerate(clusters):
+        rows = knowledge.rows(own.server | (own.common & other.common), _hull(own.window, other.window))
+        if rows - own.separate - other.separate <= most_extra:
+            found.append((rows - other.rows, place))
+    return [place for _, place in sorted(found)]
 
 
-def _squeeze(clusters: list[_Cluster], most_calls: int, knowledge: Knowledge) -> list[_Cluster]:
-    """Join the cheapest pairs until the budget suffices, or nothing more can be saved."""
-    clusters = list(clusters)
-    while sum(each.calls for each in clusters) > most_calls:
-        pairs = [
-            (joined.extra - one.extra - other.extra, first, second, joined)
-            for first, one in enumerate(clusters)
-            for second, other in enumerate(clusters[:first])
-            if (one.server, one.window.timestamp) == (other.server, other.window.timestamp)
-            and (joined := _join(one, other, knowledge)).calls < one.calls + other.calls
-        ]
-        if not pairs:
-            break
-        _, first, second, joined = min(pairs, key=lambda each: each[:3])
-        clusters[second] = joined
-        del clusters[first]
-    return clusters
+def _pays(joined: _Cluster, parts: Sequence[_Cluster], most_extra: float) -> bool:
+    return joined.rows - joined.separate <= most_extra and joined.calls < sum(each.calls for each in parts)
 
 
 def _cluster(
@@ -153,10 +167,15 @@ def _cluster(
     return _Cluster(server, common, window, members, rows, rows, knowledge.calls(server | common, window))
 
 
-def _join(one: _Cluster, other: _Cluster, knowledge: Knowledge) -> _Cluster:
-    hull = replace(one.window, start=min(one.window.start, other.window.start), end=max(one.window.end, other.window.end))
-    joined = _cluster(one.server, one.common & other.common, hull, one.members + other.members, knowledge)
-    return replace(joined, separate=one.separate + other.separate)
+def _join(parts: Sequence[_Cluster], knowledge: Knowledge) -> _Cluster:
+    common = frozenset.intersection(*(each.common for each in parts))
+    members = tuple(need for each in parts for need in each.members)
+    joined = _cluster(parts[0].server, common, reduce(_hull, (each.window for each in parts)), members, knowledge)
+    return replace(joined, separate=sum(each.separate for each in parts))
+
+
+def _hull(one: Window, other: Window) -> Window:
+    return Window(min(one.start, other.start), max(one.end, other.end), one.timestamp)
 
 
 def _request(cluster: _Cluster) -> Request:

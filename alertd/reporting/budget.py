@@ -4,7 +4,9 @@ A call borrows a slot, a row of the store, and gives it back 60 s after its answ
 60 s holds a slot until that minute is over, so as many slots as are in use at its end have arrived in it, and no more slots
 than the limit are ever in use. Stamping a slot when the call is sent would not do: what counts is when calls arrive.
 
-All times here are `Clock.uptime`, which nobody sets, with the boot they belong to.
+All times here are those of the store's meter: a clock that nobody sets, with the boot it counts from. On SQLite that is
+`Clock.uptime`, on PostgreSQL the server's time, guarded against jumps as far as `alertd.store.meter` says. `Slot.send_before`
+alone is always the uptime of the machine that sends.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import uuid
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 
 from alertd.clock import SECOND, Clock, Duration
 from alertd.store.database import Database
+from alertd.store.meter import Meter, Reading, meter_of
 from alertd.store.tables import claims, refusals, slots
+
+_log = structlog.get_logger()
 
 MINUTE = 60 * SECOND
 
@@ -55,11 +61,20 @@ class BudgetState:
 class Budget:
     """Slots in the store. `reserve` calls a minute are left to others who hold the same token."""
 
-    def __init__(self, database: Database, clock: Clock, *, calls_per_minute: int = 60, reserve: int = 6) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        calls_per_minute: int = 60,
+        reserve: int = 6,
+        meter: Meter | None = None,
+    ) -> None:
         self._database = database
-        self._clock = clock
         self._limit = calls_per_minute
         self._reserve = reserve
+        self._meter = meter or meter_of(database, clock)
+        self._minute = MINUTE + self._meter.slack
 
     @property
     def usable(self) -> int:
@@ -72,56 +87,63 @@ class Budget:
         What is written first is the latest possible return: a process that is killed returns its slots by itself. Background
         work leaves as many slots as the daemon has claimed for its critical rules.
         """
-        boot = self._clock.boot()
         with self._database.write() as transaction:
-            # Read under the lock, so that no process sees an older time than the one before it.
-            now = self._clock.uptime()
-            state = self._look(transaction, now, boot)
+            reading = self._read(transaction)
+            state = self._look(transaction, reading)
             if state.free <= (state.claimed if background else 0):
-                return self._wait(transaction, state, now)
+                return self._wait(transaction, state, reading.now)
             loan = uuid.uuid4().hex
-            self._lend(transaction, loan, boot, now, now + 2 * patience + TRAVEL + MINUTE)
-            return Slot(loan, now + patience)
+            self._lend(transaction, loan, reading, 2 * patience + TRAVEL + self._minute)
+            return Slot(loan, reading.uptime + patience)
 
     def give_back(self, slot: Slot, *, answered: bool = True, used: bool = True) -> None:
         """Return a slot: at once if nothing was sent on it, in 60 s after an answer, `TRAVEL` later if none came."""
         with self._database.write() as transaction:
-            free_at = self._clock.uptime() + (MINUTE + (0 if answered else TRAVEL) if used else 0)
-            mine = slots.c.loan == slot.loan
-            transaction.execute(sa.update(slots).where(mine).values(free_at=free_at))
+            rest = self._minute + (0 if answered else TRAVEL) if used else 0
+            free_at = self._read(transaction).now + rest
+            transaction.execute(sa.update(slots).where(slots.c.loan == slot.loan).values(free_at=free_at))
 
     def refused(self, retry_after: Duration | None) -> None:
         """Learn from a 429: nothing is sent for `retry_after` (or 60 s), and half of the slots stay out of use for a while."""
-        boot = self._clock.boot()
         with self._database.write() as transaction:
-            now = self._clock.uptime()
-            state = self._look(transaction, now, boot)
+            reading = self._read(transaction)
+            state = self._look(transaction, reading)
             usable = self._limit - self._reserve - state.withheld
-            until = now + (MINUTE if retry_after is None else retry_after)
+            block = max(MINUTE if retry_after is None else retry_after, state.blocked_for)
             transaction.execute(sa.delete(refusals))
             # Calls that were under way when the first one was refused say nothing new: the block grows, not the loss.
             withheld = state.withheld + (0 if state.blocked_for else usable // 2)
-            row = {"id": 1, "boot": boot, "blocked_until": max(until, now + state.blocked_for), "withheld_at": until}
-            transaction.execute(sa.insert(refusals).values(row | {"withheld": withheld}))
+            row = {"id": 1, "boot": reading.boot, "withheld": withheld}
+            until = reading.now + block
+            transaction.execute(sa.insert(refusals).values(row | {"blocked_until": until, "withheld_at": until}))
 
     def claim(self, calls: int, lasts: Duration) -> None:
         """Keep that many calls from background work of all processes, for so long: what critical rules need in a minute."""
-        boot = self._clock.boot()
         with self._database.write() as transaction:
+            reading = self._read(transaction)
             transaction.execute(sa.delete(claims))
-            row = {"id": 1, "boot": boot, "calls": calls, "until": self._clock.uptime() + lasts}
+            row = {"id": 1, "boot": reading.boot, "calls": calls, "until": reading.now + lasts}
             transaction.execute(sa.insert(claims).values(row))
 
     def state(self) -> BudgetState:
         """Look without changing anything."""
         with self._database.read() as transaction:
-            return self._look(transaction, self._clock.uptime(), self._clock.boot())
+            return self._look(transaction, self._meter.read(transaction))
 
-    def _look(self, transaction: sa.Connection, now: Duration, boot: str) -> BudgetState:
-        if not transaction.get_execution_options().get("reads"):
-            _carry_over(transaction, now, boot)
+    def _read(self, transaction: sa.Connection) -> Reading:
+        """The time, read under the lock, so that no process sees an older one than the one before it; and what follows."""
+        reading = self._meter.read(transaction)
+        if reading.jumped:
+            _log.warning("the clock of the database's server was set, all calls wait as if they had just been made")
+        _carry_over(transaction, reading, self._minute)
+        return reading
+
+    def _look(self, transaction: sa.Connection, reading: Reading) -> BudgetState:
+        now, boot = reading.now, reading.boot
         used = (slots.c.free_at > now) | (slots.c.boot != boot)
-        in_use = transaction.scalar(sa.select(sa.func.count()).where(used)) or 0
+        # Who only looks sees what the next one to write will make of a jump.
+        unsure = reading.jumped and transaction.get_execution_options().get("reads", False)
+        in_use = transaction.scalar(sa.select(sa.func.count(slots.c.id)).where(sa.true() if unsure else used)) or 0
         row = transaction.execute(sa.select(refusals).where(refusals.c.boot == boot)).one_or_none()
         withheld, blocked_for = 0, 0
         if row:
@@ -138,20 +160,22 @@ class Budget:
         until_free = state.blocked_for or (next_free - now if next_free else SECOND)
         return max(1, min(until_free, SECOND))
 
-    def _lend(self, transaction: sa.Connection, loan: str, boot: str, now: Duration, free_at: Duration) -> None:
-        values = {"boot": boot, "free_at": free_at, "loan": loan}
-        free = transaction.scalar(sa.select(slots.c.id).where(slots.c.free_at <= now).limit(1))
+    def _lend(self, transaction: sa.Connection, loan: str, reading: Reading, lasts: Duration) -> None:
+        values = {"boot": reading.boot, "free_at": reading.now + lasts, "loan": loan}
+        free = transaction.scalar(sa.select(slots.c.id).where(slots.c.free_at <= reading.now).limit(1))
         if free is None:
             transaction.execute(sa.insert(slots).values(values))
         else:
             transaction.execute(sa.update(slots).where(slots.c.id == free).values(values))
 
 
-def _carry_over(transaction: sa.Connection, now: Duration, boot: str) -> None:
-    """After a new boot the old times mean nothing: every slot starts used, and a block starts anew."""
-    another = slots.c.boot != boot
-    transaction.execute(sa.update(slots).where(another).values(boot=boot, free_at=now + MINUTE + TRAVEL))
-    stale = refusals.c.boot != boot
-    transaction.execute(
-        sa.update(refusals).where(stale).values(boot=boot, blocked_until=now + MINUTE, withheld_at=now + MINUTE)
-    )
+def _carry_over(transaction: sa.Connection, reading: Reading, minute: Duration) -> None:
+    """After a new boot or a jump old times mean nothing: every slot starts used, a block starts anew, a claim is over."""
+    now, boot = reading.now, reading.boot
+    used, blocked = {"free_at": now + minute + TRAVEL}, {"blocked_until": now + MINUTE, "withheld_at": now + MINUTE}
+    stale: dict[sa.Table, sa.ColumnElement[bool]] = {
+        table: sa.true() if reading.jumped else table.c.boot != boot for table in (slots, refusals, claims)
+    }
+    transaction.execute(sa.update(slots).where(stale[slots]).values(used | {"boot": boot}))
+    transaction.execute(sa.update(refusals).where(stale[refusals]).values(blocked | {"boot": boot}))
+    transaction.execute(sa.delete(claims).where(stale[claims]))

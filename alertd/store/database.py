@@ -1,26 +1,45 @@
 """Connections and transactions.
 
-SQLite as the embedded default: journal mode TRUNCATE with synchronous FULL, because a commit that was acknowledged must
-survive a power cut (WAL with NORMAL lost some, DELETE does not sync the folder, and SQLite before 3.51.3 can corrupt a WAL).
-Any process may write, in short transactions that take the write lock at once.
+SQLite is the embedded default, PostgreSQL the store on a server. On both any process may write, in short transactions that
+take the one write lock at once; reading waits for nobody.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from alertd.clock import SECOND, Duration
 from alertd.errors import StoreError
+from alertd.store import postgresql, sqlite
 from alertd.store.tables import REVISION
 
 BUSY: Duration = 10 * SECOND
+
+
+class _Kind(Protocol):
+    """What each kind of database does in its own way."""
+
+    @property
+    def place_of(self) -> Callable[[sa.URL], Path | postgresql.Server | None]: ...
+    @property
+    def create(self) -> Callable[[sa.URL, Duration], sa.Engine]: ...
+    @property
+    def explain(self) -> Callable[[BaseException], str]: ...
+
+
+_KINDS: dict[str, _Kind] = {
+    "sqlite": sqlite,
+    "sqlite+pysqlite": sqlite,
+    "postgresql": postgresql,
+    "postgresql+psycopg": postgresql,
+}
 
 
 class Database:
@@ -35,21 +54,35 @@ class Database:
             self._writing if isinstance(engine.pool, sa.pool.StaticPool) else nullcontext()
         )
 
+    @property
+    def on_server(self) -> bool:
+        """Whether it is on a server, which has a clock of its own."""
+        return self._engine.dialect.name == "postgresql"
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that may change rows; commits at its end, or changes nothing if it raises."""
-        with self._writing, _translated(), self._engine.connect() as connection, connection.begin():
+        with self._writing, translated(self._explain), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads."""
-        with self._turn, _translated(), self._engine.connect().execution_options(reads=True) as connection, connection.begin():
+        with (
+            self._turn,
+            translated(self._explain),
+            self._engine.connect().execution_options(reads=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+    @property
+    def _explain(self) -> Callable[[BaseException], str]:
+        return _KINDS[self._engine.dialect.name].explain
 
 
 def open_database(url: str, *, busy: Duration = BUSY) -> Database:
@@ -57,10 +90,12 @@ def open_database(url: str, *, busy: Duration = BUSY) -> Database:
 
     A transaction waits for `busy` for another process before it gives up.
 
-    `sqlite:///alertd.db` is a file in the working folder, `sqlite://` lives in memory (tests).
+    `sqlite:///alertd.db` is a file in the working folder, `sqlite://` lives in memory (tests),
+    `postgresql://alertd@db.example.com/alertd` is a database on a server.
     """
-    with _translated():
-        engine = _create(url, busy)
+    kind, parsed = _parsed(url)
+    with translated(kind.explain):
+        engine = kind.create(parsed, busy)
         try:
             _migrate(engine)
         except BaseException:
@@ -69,55 +104,48 @@ def open_database(url: str, *, busy: Duration = BUSY) -> Database:
     return Database(engine)
 
 
-def path_of(url: str) -> Path | None:
-    """The file of an SQLite store, None for one in memory."""
-    name = _parsed(url).database
-    return None if name in (None, "", ":memory:") else Path(str(name))
+def path_of(url: str) -> Path | postgresql.Server | None:
+    """Where a store is: its file or its server; None for one in memory."""
+    kind, parsed = _parsed(url)
+    return kind.place_of(parsed)
 
 
-def _parsed(url: str) -> sa.URL:
+@contextmanager
+def translated(explain: Callable[[BaseException], str]) -> Iterator[None]:
+    """The one place where the database's own errors become ours.
+
+    Without their cause: its text has the values of rows and visitors, and those stay out of logs.
+    """
+    try:
+        yield
+    except DBAPIError as problem:
+        raise StoreError(f"the store cannot be used: {explain(problem.orig or problem)}") from None
+    except SQLAlchemyError as problem:
+        raise StoreError(f"the store cannot be used: {type(problem).__name__}: {problem}") from None
+
+
+def _parsed(url: str) -> tuple[_Kind, sa.URL]:
     try:
         found = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # whose text may have part of a password
         raise StoreError(
-            "ALERTD_STORE__URL is not the URL of a store; write it like sqlite:////var/lib/alertd/alertd.db"
+            "ALERTD_STORE__URL is not the URL of a store; write it like sqlite:////var/lib/alertd/alertd.db "
+            "or postgresql://USER:PASSWORD@HOST/DATABASE (in a password @ as %40, / as %2F, : as %3A)"
         ) from None
-    if found.get_backend_name() != "sqlite":
-        raise StoreError(f"ALERTD_STORE__URL must start with sqlite:/// for now, not with {found.drivername}:")
-    return found
-
-
-def _create(url: str, busy: Duration) -> sa.Engine:
-    path = path_of(url)
-    if path and not path.parent.is_dir():
-        raise StoreError(f"the folder {path.parent} of ALERTD_STORE__URL does not exist; create it or name another")
-    memory = {} if path else {"poolclass": sa.pool.StaticPool}
-    engine = sa.create_engine(
-        url, connect_args={"timeout": busy / SECOND, "check_same_thread": False, "isolation_level": None}, **memory
-    )
-    sa.event.listen(engine, "connect", _set_up)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _set_up(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    reads = connection.get_execution_options().get("reads")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if found.drivername not in _KINDS:
+        raise StoreError(f"ALERTD_STORE__URL must start with sqlite:/// or postgresql://, not with {found.drivername}:")
+    if found.password and url.count("@") > 1:  # then part of the password passes for the host
+        raise StoreError("the password in ALERTD_STORE__URL has an @ in it; write it as %40 (and / as %2F, : as %3A)")
+    return _KINDS[found.drivername], found
 
 
 def _migrate(engine: sa.Engine) -> None:
-    found = _revision(engine)
-    if found == REVISION:
+    if _revision(engine) == REVISION:
         return
     # Alembic takes a second to import: only a store that needs it pays.
     from alertd.store.migrations import upgrade  # noqa: PLC0415
 
-    upgrade(engine, found)
+    upgrade(engine)
 
 
 def _revision(engine: sa.Engine) -> str | None:
@@ -126,28 +154,3 @@ def _revision(engine: sa.Engine) -> str | None:
             return None
         found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         return found
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The one place where the database's own errors become ours. Their text has no parameters: rows stay out of logs."""
-    try:
-        yield
-    except DBAPIError as problem:
-        raise StoreError(f"the store cannot be used: {problem.orig}{_advice(str(problem.orig))}") from problem
-    except SQLAlchemyError as problem:
-        raise StoreError(f"the store cannot be used: {type(problem).__name__}: {problem}") from problem
-
-
-def _advice(text: str) -> str:
-    for sign, advice in (
-        ("locked", "; another program holds it, see who has the file open"),
-        ("full", "; free some space on its disk"),
-        ("readonly", "; alertd needs to write the file and its folder"),
-        ("unable to open", "; check that ALERTD_STORE__URL names a file that alertd may create and write"),
-        ("malformed", "; it is damaged: move it aside and restore a backup"),
-        ("not a database", "; ALERTD_STORE__URL names a file that is something else"),
-    ):
-        if sign in text:
-            return advice
-    return ""

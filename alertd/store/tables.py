@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # The migration that makes these tables; a test compares both.
-REVISION = "0002"
+REVISION = "0003"
 
 METADATA = sa.MetaData()
 
@@ -38,6 +38,17 @@ claims = sa.Table(
     sa.Column("boot", sa.String, nullable=False),
     sa.Column("calls", sa.Integer, nullable=False),
     sa.Column("until", sa.BigInteger, nullable=False),
+)
+
+# How far the clock of a database's server is ahead of a machine's uptime, as its processes saw it of late (see store.meter).
+offsets = sa.Table(
+    "offsets",
+    METADATA,
+    sa.Column("machine", sa.String, primary_key=True),
+    sa.Column("low", sa.BigInteger, nullable=False),
+    sa.Column("high", sa.BigInteger, nullable=False),
+    sa.Column("uptime", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
 )
 
 # What earlier answers taught about a query, known by its filters.

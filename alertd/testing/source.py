@@ -9,6 +9,7 @@ from alertd.planning.fetching import Ask, Source
 from alertd.reporting.budget import Budget
 from alertd.reporting.gate import Gate
 from alertd.store.database import Database
+from alertd.store.meter import UptimeMeter
 from alertd.testing.clock import FakeClock
 
 
@@ -17,6 +18,6 @@ def a_source(ask: Ask, database: Database, clock: Clock, *, calls_per_minute: in
 
     Calls are made one by one by whoever fetches, unless that is within `Source.working`.
     """
-    budget = Budget(database, clock, calls_per_minute=calls_per_minute, reserve=reserve)
+    budget = Budget(database, clock, calls_per_minute=calls_per_minute, reserve=reserve, meter=UptimeMeter(clock))
     pause = clock.advance if isinstance(clock, FakeClock) else lambda wait: time.sleep(wait / SECOND)
     return Source(ask, budget, Gate(lambda: "token", clock), clock, patience=10 * SECOND, pause=pause)

@@ -93,7 +93,7 @@ def test_run_without_its_folder_says_which(tmp_path: Path) -> None:
     ("variable", "value", "said"),
     [
         ("ALERTD_STORE__URL", "nonsense", "is not the URL of a store; write it like sqlite:////var/lib/alertd/alertd.db"),
-        ("ALERTD_STORE__URL", "postgresql://u:hidden@db/x", "must start with sqlite:/// for now, not with postgresql:"),
+        ("ALERTD_STORE__URL", "mysql://u:hidden@db/x", "must start with sqlite:/// or postgresql://, not with mysql:"),
         ("ALERTD_STORE__URL", "sqlite:////nowhere/alertd.db", "alertd needs to write the store's folder"),
         ("ALERTD_REPORTING__URL", "driftapi.com", "check ALERTD_REPORTING__URL"),
         ("ALERTD_WEB__PORT", "http", "ALERTD_WEB__PORT: "),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from alertd.facts import Kind, Level
 from alertd.notices.outbox import FIRST_RETRY, LEASE, LEAST_ATTEMPTS, LONGEST_PAUSE, LONGEST_RETRY
 from alertd.notices.trial import send_trial
 from alertd.rulebook.rule import Receiver
-from alertd.store.database import Database, open_database
+from alertd.store.database import Database
 from alertd.testing import FakeChannel
 from tests.notices.stage import BAD, Stage, a_levelled_rule
 
@@ -30,13 +30,6 @@ class Killed(BaseException):
 
 class Paced(FakeChannel):
     pace = 1 * SECOND
-
-
-@pytest.fixture
-def database() -> Iterator[Database]:
-    opened = open_database("sqlite://")
-    yield opened
-    opened.close()
 
 
 def a_stage(database: Database, *names: str, fallback: str | None = None, channel: type[FakeChannel] = FakeChannel) -> Stage:

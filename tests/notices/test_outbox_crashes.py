@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -32,8 +31,8 @@ class KilledAfterwards(DeliveryError):
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Database]:
-    opened = open_database("sqlite://")
+def database(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    opened = open_database("sqlite://" if kind == "sqlite" else request.getfixturevalue("server").new_store())
     yield opened
     opened.close()
 
@@ -109,9 +108,9 @@ def test_a_kill_loses_nothing_and_repeats_at_most_what_was_being_sent(
 
 
 @pytest.mark.parametrize("fallback", [None, "spare"])
-def test_a_kill_at_any_statement_of_a_delivery_loses_nothing(tmp_path: Path, fallback: str | None) -> None:
+def test_a_kill_at_any_statement_of_a_delivery_loses_nothing(url: str, fallback: str | None) -> None:
     """The process ends at the n-th statement, for every n."""
-    database = open_database(f"sqlite:///{tmp_path}/store.db")
+    database = open_database(url)
     left = [0]
 
     def cut(*_: object) -> None:
@@ -142,8 +141,8 @@ def test_a_kill_at_any_statement_of_a_delivery_loses_nothing(tmp_path: Path, fal
         database.close()
 
 
-def test_several_threads_send_each_message_once(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path}/store.db")
+def test_several_threads_send_each_message_once(url: str) -> None:
+    database = open_database(url)
     rule = a_levelled_rule(notify=dict.fromkeys(Level, tuple("abcdefgh")))
     stage = Stage(database, rule, {name: FakeChannel() for name in "abcdefgh"})
     stage.check({1: BAD}), stage.check({})

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from alertd.clock import HOUR, MINUTE, SECOND, Duration
@@ -14,25 +12,23 @@ from alertd.errors import (
     AlertdError,
     BadQuery,
     BudgetSpent,
-    Incomplete,
     ReportingError,
+    StoreError,
     TimedOut,
-    TooLarge,
     TooManyRequests,
     Unauthorised,
     Unreachable,
 )
-from alertd.facts import Window
-from alertd.planning.fetching import CONCURRENT_CALLS, Answer, Source
-from alertd.planning.planner import Request
+from alertd.planning.demand import Urgency
+from alertd.planning.fetching import CONCURRENT_CALLS, Ask, Order, Source
 from alertd.reporting.budget import MINUTE as SLOT
-from alertd.reporting.budget import TRAVEL
-from alertd.reporting.query import Operation, Query
+from alertd.reporting.budget import TRAVEL, Budget, Slot
+from alertd.reporting.gate import Gate
+from alertd.reporting.query import Query
 from alertd.reporting.table import Table
 from alertd.store.database import Database, open_database
-from alertd.testing import START, FakeApi, FakeClock, a_source, a_table
-
-LATER = 1000 * HOUR  # a deadline that nobody meets
+from alertd.testing import FakeApi, FakeClock, a_source
+from tests.planning.asked import LATER, a_request, an_api, fetch, window
 
 
 @pytest.fixture
@@ -42,123 +38,38 @@ def database() -> Iterator[Database]:
     opened.close()
 
 
-def a_request(minutes: int = 60, *, start: int = START - HOUR, metric: str = "cqlScore") -> Request:
-    return Request(frozenset(), Window(start, start + minutes * MINUTE), frozenset({metric}))
-
-
-def fetch(source: Source, *requests: Request, deadline: Duration = LATER) -> list[Answer]:
-    found = dict(source.fetch(requests, [deadline] * len(requests)))
-    return [found[request] for request in requests]
-
-
-def window(query: Query) -> tuple[int, int]:
-    start, end = (
-        next(int(each.values[0]) for each in query.filters if each.operation is name) for name in (Operation.GTE, Operation.LT)
-    )
-    return start, end
-
-
-class Slow:
-    """An API that bears only so much time at once; it remembers the windows it was asked."""
-
-    def __init__(self, api: FakeApi, bears: Duration, problem: ReportingError | None = None) -> None:
-        self.api, self.bears, self.problem = api, bears, problem or TimedOut("too slow")
-        api.refuses = self._refuse
-
-    def _refuse(self, query: Query) -> ReportingError | None:
-        start, end = window(query)
-        return self.problem if end - start > self.bears else None
-
-
-def an_api(clock: FakeClock, *, conversations: int = 60) -> FakeApi:
-    api = FakeApi(clock)
-    for number in range(conversations):
-        api.add(START - HOUR + number * MINUTE, cqlScore=number)
-    return api
+def counting(ask: Ask, database: Database, clock: FakeClock, outcomes: list[str]) -> Source:
+    """A source that writes down how its calls went."""
+    budget, gate = Budget(database, clock), Gate(lambda: "token", clock)
+    return Source(ask, budget, gate, clock, patience=10 * SECOND, pause=clock.advance, count=outcomes.append)
 
 
 def test_nothing_to_ask_costs_nothing(database: Database) -> None:
     clock = FakeClock()
     source = a_source(FakeApi(clock).ask, database, clock)
-    assert list(source.fetch([], [])) == []
+    assert list(source.fetch([])) == []
     assert source.budget.state().in_use == 0
 
 
-def test_a_window_that_times_out_is_asked_in_halves_and_put_together(database: Database) -> None:
+def test_a_429_is_asked_again_when_the_block_is_over(database: Database) -> None:
     clock = FakeClock()
     api = an_api(clock)
-    (whole,) = fetch(a_source(api.ask, database, clock), a_request())
-    Slow(api, bears=10 * MINUTE)
-    (sliced,) = fetch(a_source(api.ask, database, clock), a_request())
-    assert isinstance(whole, Table)
-    assert isinstance(sliced, Table)
-    assert len(whole) == 60
-    assert np.array_equal(sliced.ids, whole.ids)
-    assert np.array_equal(sliced.columns["cqlScore"], whole.columns["cqlScore"])
-
-
-@pytest.mark.parametrize("minutes", [61, 59, 7, 3])
-def test_slices_cover_the_window_exactly_without_gap_or_overlap(database: Database, minutes: int) -> None:
-    clock = FakeClock()
-    api = FakeApi(clock)
-    Slow(api, bears=2 * MINUTE)
-    (answer,) = fetch(a_source(api.ask, database, clock), a_request(minutes))
+    api.failures = [TooManyRequests("429", retry_after=20 * SECOND)]
+    start = clock.uptime()
+    (answer,) = fetch(a_source(api.ask, database, clock, calls_per_minute=60), a_request(), deadline=start + 30 * SECOND)
     assert isinstance(answer, Table)
-    good = [window(query) for query in api.asked if api.refuses(query) is None]
-    assert [start for start, _ in good] == [START - HOUR, *(end for _, end in good[:-1])]
-    assert good[-1][1] == START - HOUR + minutes * MINUTE
+    assert (len(api.asked), clock.uptime() - start) == (2, 20 * SECOND)
 
 
-def test_a_conversation_that_moves_from_one_slice_to_the_next_counts_once(database: Database) -> None:
-    clock = FakeClock()
-    tables: Iterator[Table | ReportingError] = iter(
-        [TimedOut("slow"), a_table(ids=[1, 2], cqlScore=[1, 2]), a_table(ids=[2, 3], cqlScore=[9, 3])]
-    )
-
-    def ask(_query: Query) -> Table:
-        found = next(tables)
-        if isinstance(found, ReportingError):
-            raise found
-        return found
-
-    (answer,) = fetch(a_source(ask, database, clock), a_request())
-    assert isinstance(answer, Table)
-    assert answer.ids.tolist() == [1, 2, 3]
-    assert answer.columns["cqlScore"].tolist() == [1, 2, 3]
-
-
-@pytest.mark.parametrize("problem", [TimedOut("slow"), Incomplete("cut"), TooLarge("big")])
-def test_what_cannot_be_made_whole_is_an_error(database: Database, problem: ReportingError) -> None:
-    clock = FakeClock()
-    api = an_api(clock)
-    Slow(api, bears=0, problem=problem)
-    (answer,) = fetch(a_source(api.ask, database, clock), a_request())
-    assert answer is problem
-    assert min(end - start for start, end in map(window, api.asked)) >= MINUTE
-
-
-@pytest.mark.parametrize("problem", [BadQuery("bad"), Unauthorised("no"), TooManyRequests("429"), Unreachable("down")])
-def test_what_slicing_does_not_help_is_asked_once(database: Database, problem: ReportingError) -> None:
+def test_a_429_that_does_not_end_in_time_is_told_as_what_it_is(database: Database) -> None:
     clock = FakeClock()
     api = FakeApi(clock)
-    api.refuses = lambda _query: problem
-    (answer,) = fetch(a_source(api.ask, database, clock), a_request())
-    assert answer is problem
-    assert len(api.asked) == 1
-
-
-def test_after_the_deadline_nothing_is_sliced_any_more(database: Database) -> None:
-    clock = FakeClock()
-    api = FakeApi(clock)
-
-    def slow(_query: Query) -> ReportingError:
-        clock.advance(10 * SECOND)
-        return TimedOut("slow")
-
-    api.refuses = slow
-    (answer,) = fetch(a_source(api.ask, database, clock), a_request(), deadline=clock.uptime() + 15 * SECOND)
-    assert isinstance(answer, TimedOut)
-    assert len(api.asked) == 2
+    api.refuses = lambda _query: TooManyRequests("429")
+    source, start = a_source(api.ask, database, clock, calls_per_minute=60), clock.uptime()
+    (answer,) = fetch(source, a_request(), deadline=start + 30 * SECOND)
+    assert isinstance(answer, BudgetSpent)
+    assert "too many requests" in str(answer)
+    assert (len(api.asked), source.waiting) == (1, 0)
 
 
 def test_errors_are_answers_of_their_own_requests_only(database: Database) -> None:
@@ -231,33 +142,39 @@ def test_calls_wait_for_a_free_slot_until_their_deadline(database: Database) -> 
     answers = fetch(source, *requests, deadline=start + 70 * SECOND)
     spent = [answer for answer in answers if isinstance(answer, BudgetSpent)]
     assert (len(spent), len(api.asked)) == (2, 4)
-    assert clock.uptime() - start <= 70 * SECOND + CONCURRENT_CALLS * SECOND
+    assert clock.uptime() - start <= 71 * SECOND
 
 
 def test_whoever_has_to_be_answered_first_is_asked_first(database: Database) -> None:
     clock = FakeClock()
     api = an_api(clock)
-    source = a_source(api.ask, database, clock)
     requests = [a_request(minutes) for minutes in range(1, 31)]
-    deadlines = [LATER - minutes for minutes in range(1, 31)]  # the last one has to be answered first
-    calls: list[int] = []
+    orders = [Order(request, LATER - minutes) for minutes, request in enumerate(requests, 1)]  # the last one has to be first
+    list(a_source(api.ask, database, clock).fetch(orders))
+    assert [(end - start) // MINUTE for start, end in map(window, api.asked)] == list(range(30, 0, -1))
 
-    def ask(query: Query) -> Table:
-        start, end = window(query)
-        calls.append((end - start) // MINUTE)
-        return api.ask(query)
 
-    list(replace(source, ask=ask).fetch(requests, deadlines))
-    # While nine threads stand still for whatever reason, the tenth may get ahead of them; nobody gets further ahead.
-    assert all(30 - minutes < place + CONCURRENT_CALLS for place, minutes in enumerate(calls))
+def test_whoever_is_more_urgent_is_asked_first_whatever_the_deadlines(database: Database) -> None:
+    clock = FakeClock()
+    api = an_api(clock)
+    places = (Urgency.BACKGROUND, Urgency.NORMAL, Urgency.CRITICAL)
+    orders = [Order(a_request(number), LATER - 3 + number, place) for number, place in enumerate(places, 1)]
+    list(a_source(api.ask, database, clock).fetch(orders))
+    assert [(end - start) // MINUTE for start, end in map(window, api.asked)] == [3, 2, 1]
 
 
 def test_a_429_is_learnt_from(database: Database) -> None:
     clock = FakeClock()
     api = FakeApi(clock)
-    api.failures = [TooManyRequests("429", retry_after=40 * SECOND)]
     source = a_source(api.ask, database, clock, calls_per_minute=60, reserve=6)
-    fetch(source, a_request())
+
+    def refuse(_query: Query) -> ReportingError:
+        clock.advance(1)
+        return TooManyRequests("429", retry_after=40 * SECOND)
+
+    api.refuses = refuse
+    (answer,) = fetch(source, a_request(), deadline=clock.uptime())
+    assert isinstance(answer, TooManyRequests)
     state = source.budget.state()
     assert (state.blocked_for, state.withheld) == (40 * SECOND, 27)
 
@@ -274,12 +191,27 @@ def test_a_refused_token_is_not_tried_with_the_next_query(database: Database) ->
     assert source.budget.state().in_use == 1  # and no slot is spent on it
 
 
+def test_a_refused_token_stops_also_what_waits_already_and_one_call_finds_out_when_it_is_taken_again(
+    database: Database,
+) -> None:
+    clock = FakeClock()
+    api = an_api(clock)
+    api.refuses = lambda _query: Unauthorised("the API refuses the token (401)")
+    source = a_source(api.ask, database, clock)
+    requests = [a_request(minutes) for minutes in range(1, 21)]
+    assert all(isinstance(answer, Unauthorised) for answer in fetch(source, *requests))
+    assert len(api.asked) == 1
+    clock.advance(5 * MINUTE)
+    api.refuses = lambda _query: None
+    assert all(isinstance(answer, Table) for answer in fetch(source, *requests))
+
+
 def test_outcomes_are_counted(database: Database) -> None:
     clock = FakeClock()
     api = FakeApi(clock)
     api.failures = [None, TimedOut("slow"), BadQuery("bad")]
     outcomes: list[str] = []
-    source = replace(a_source(api.ask, database, clock), count=outcomes.append)
+    source = counting(api.ask, database, clock, outcomes)
     for _ in range(3):
         fetch(source, a_request(1))
     assert outcomes == ["ok", "timed_out", "bad_query"]
@@ -290,7 +222,7 @@ def test_a_stop_ends_the_waiting(database: Database) -> None:
     api = an_api(clock)
     source = a_source(api.ask, database, clock, calls_per_minute=1)
     fetch(source, a_request())
-    source.stopping.set()
+    source.close()
     (answer,) = fetch(source, a_request())
     assert isinstance(answer, BudgetSpent)
     assert len(api.asked) == 1
@@ -304,7 +236,7 @@ def test_a_slot_that_was_held_for_too_long_before_sending_is_not_used(database: 
 
         def uptime(self) -> Duration:
             self.reads += 1
-            if self.reads == 3:  # 1: the deadline's, 2: borrowing, 3: just before sending
+            if self.reads == 4:  # 1: the test's, 2: what is too late, 3: borrowing, 4: just before sending
                 self.advance(HOUR)
             return super().uptime()
 
@@ -319,8 +251,9 @@ def test_a_slot_that_was_held_for_too_long_before_sending_is_not_used(database: 
 
         from alertd.store.tables import slots
 
-        assert transaction.scalar(select(func.count()).where(slots.c.free_at > clock.uptime())) == 2
+        assert transaction.scalar(select(func.count()).where(slots.c.free_at > clock.uptime())) == 1
     assert len(api.asked) == 1
+    assert clock.reads > 4
 
 
 def test_several_calls_are_under_way_at_a_time(database: Database) -> None:
@@ -333,7 +266,8 @@ def test_several_calls_are_under_way_at_a_time(database: Database) -> None:
         return api.ask(query)
 
     source = a_source(ask, database, clock)
-    answers = fetch(source, *[a_request(minutes) for minutes in range(1, CONCURRENT_CALLS + 1)])
+    with source.working():
+        answers = fetch(source, *[a_request(minutes) for minutes in range(1, CONCURRENT_CALLS + 1)])
     assert all(isinstance(answer, Table) for answer in answers)
 
 
@@ -348,7 +282,42 @@ def test_each_answer_is_there_as_soon_as_it_came(database: Database) -> None:
         return api.ask(query)
 
     requests = [a_request(metric="timeToCloseMillis"), a_request()]
-    for request, _ in a_source(ask, database, clock).fetch(requests, [LATER, LATER]):
-        seen.append(request)
-        slow.set()
+    source = a_source(ask, database, clock)
+    with source.working():
+        for request, _ in source.fetch([Order(each, LATER) for each in requests]):
+            seen.append(request)
+            slow.set()
     assert seen == [requests[1], requests[0]]
+
+
+def test_whoever_no_longer_wants_to_know_leaves_no_call_behind(database: Database) -> None:
+    clock = FakeClock()
+    api = an_api(clock)
+    source = a_source(api.ask, database, clock)
+    answers = source.fetch([Order(a_request(minutes), LATER) for minutes in range(1, 6)])
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]  # it is a generator
+    fetch(source, a_request(30))
+    assert len(api.asked) == 2
+
+
+def test_a_store_that_fails_for_a_moment_ends_no_worker(database: Database) -> None:
+    """A slot that cannot be borrowed or given back costs at most the call; the threads live on."""
+    clock = FakeClock()
+    api = an_api(clock)
+    left = [2 * CONCURRENT_CALLS]
+
+    class Failing(Budget):
+        def borrow(self, patience: Duration, *, background: bool = False) -> Slot | Duration:
+            if left[0]:
+                left[0] -= 1
+                raise StoreError("the database is locked")
+            return super().borrow(patience, background=background)
+
+    source = Source(
+        api.ask, Failing(database, clock), Gate(lambda: "token", clock), clock, patience=10 * SECOND, pause=clock.advance
+    )
+    with source.working():
+        (answer,) = fetch(source, a_request())
+    assert isinstance(answer, Table)
+    assert left == [0]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 import sqlalchemy as sa
@@ -27,8 +28,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, busy: int = 10_000) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{path}", busy=busy)
+def opened(place: Path | str, busy: int = 10_000) -> Iterator[Database]:
+    database = open_database(place if isinstance(place, str) else f"sqlite:///{place}", busy=busy)
     try:
         yield database
     finally:
@@ -39,8 +40,8 @@ def a_check(name: str) -> dict[str, object]:
     return {"rule": name, "due_at": 1, "as_of": 1, "question": "", "evidence": "ok", "reason": "", "missed": 0}
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(path: Path) -> None:
-    with opened(path) as database, database.read() as connection:
+def test_the_migrations_make_the_tables_that_the_code_knows(new_url: str) -> None:
+    with opened(new_url) as database, database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, METADATA) == []
         constraints = sa.inspect(connection).get_unique_constraints("deliveries")
@@ -63,22 +64,22 @@ assert "alembic" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_was_written_is_there_after_opening_again(path: Path) -> None:
-    with opened(path) as database, database.write() as transaction:
+def test_what_was_written_is_there_after_opening_again(new_url: str) -> None:
+    with opened(new_url) as database, database.write() as transaction:
         transaction.execute(sa.insert(rules).values(a_check("slow")))
-    with opened(path) as database, database.read() as transaction:
+    with opened(new_url) as database, database.read() as transaction:
         assert transaction.scalar(sa.select(rules.c.rule)) == "slow"
 
 
-def test_two_that_open_a_new_store_at_once_both_succeed(path: Path) -> None:
-    code = f'from alertd.store.database import open_database; open_database("sqlite:///{path}").close()'
+def test_two_that_open_a_new_store_at_once_both_succeed(new_url: str) -> None:
+    code = f'from alertd.store.database import open_database; open_database("{new_url}").close()'
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [each.wait() for each in both] == [0, 0]
-    with opened(path):
+    with opened(new_url):
         pass
 
 
-def test_a_migration_that_breaks_leaves_nothing_behind(path: Path) -> None:
+def test_a_migration_that_breaks_leaves_nothing_behind(new_url: str) -> None:
     left = [0]
 
     def cut(*_: object) -> None:
@@ -89,24 +90,23 @@ def test_a_migration_that_breaks_leaves_nothing_behind(path: Path) -> None:
     sa.event.listen(sa.Engine, "before_cursor_execute", cut)
     try:
         statements = 0
-        while not tables(path):
+        while not tables(new_url):
             statements += 5
             left[0] = statements
             try:
-                open_database(f"sqlite:///{path}").close()
+                open_database(new_url).close()
             except ZeroDivisionError:
-                assert tables(path) == set()
+                left[0] = 0
+                assert tables(new_url) == set()
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", cut)
     assert statements > 15
-    assert tables(path) >= set(METADATA.tables)
+    assert tables(new_url) >= set(METADATA.tables)
 
 
-def tables(path: Path) -> set[str]:
-    if not path.exists():
-        return set()
-    with closing(sqlite3.connect(path)) as connection:
-        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+def tables(url: str) -> set[str]:
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    return set(sa.inspect(engine).get_table_names())
 
 
 def test_a_commit_survives_a_power_cut(path: Path) -> None:
@@ -127,21 +127,21 @@ def test_the_journal_mode_of_an_older_store_is_changed(path: Path) -> None:
         assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar() == "truncate"
 
 
-def test_what_raises_inside_a_transaction_changes_nothing(path: Path) -> None:
+def test_what_raises_inside_a_transaction_changes_nothing(new_url: str) -> None:
     def fail(transaction: sa.Connection) -> None:
         transaction.execute(sa.insert(rules).values(a_check("slow")))
         raise ZeroDivisionError
 
-    with opened(path) as database:
+    with opened(new_url) as database:
         with pytest.raises(ZeroDivisionError), database.write() as transaction:
             fail(transaction)
         with database.read() as transaction:
             assert transaction.scalar(sa.select(sa.func.count()).select_from(rules)) == 0
 
 
-def test_a_notice_needs_its_incident_and_goes_with_it(path: Path) -> None:
-    with opened(path) as database:
-        with pytest.raises(StoreError, match="FOREIGN KEY"), database.write() as transaction:
+def test_a_notice_needs_its_incident_and_goes_with_it(new_url: str) -> None:
+    with opened(new_url) as database:
+        with pytest.raises(StoreError, match=r"(?i)foreign key"), database.write() as transaction:
             transaction.execute(sa.insert(notices).values(incident=7, kind="opened", at=1, body="{}"))
         with database.write() as transaction:
             transaction.execute(sa.insert(incidents).values(id=7, rule="slow", opened_at=1, level="warning", worst="warning"))
@@ -150,9 +150,9 @@ def test_a_notice_needs_its_incident_and_goes_with_it(path: Path) -> None:
             assert transaction.scalar(sa.select(sa.func.count()).select_from(notices)) == 0
 
 
-def test_the_number_of_an_incident_is_never_used_again(path: Path) -> None:
+def test_the_number_of_an_incident_is_never_used_again(new_url: str) -> None:
     row = {"rule": "slow", "opened_at": 1, "level": "warning", "worst": "warning"}
-    with opened(path) as database, database.write() as transaction:
+    with opened(new_url) as database, database.write() as transaction:
         first = transaction.execute(sa.insert(incidents).values(row)).inserted_primary_key
         transaction.execute(sa.delete(incidents))
         second = transaction.execute(sa.insert(incidents).values(row)).inserted_primary_key
@@ -223,9 +223,16 @@ def test_a_store_that_may_only_be_read_says_what_alertd_needs(path: Path) -> Non
             transaction.execute(sa.delete(rules))
 
 
-def test_another_database_is_refused_without_its_password() -> None:
-    with pytest.raises(StoreError, match="must start with sqlite:///") as caught:
-        open_database("postgresql://alertd:geheim@db/alertd")
+@pytest.mark.parametrize("scheme", ["mysql", "postgres", "postgresql+psycopg2", "postgresql+asyncpg", "sqlite+aiosqlite"])
+def test_another_database_is_refused_without_its_password(scheme: str) -> None:
+    with pytest.raises(StoreError, match="must start with sqlite:/// or postgresql://, not with") as caught:
+        open_database(f"{scheme}://alertd:geheim@db/alertd")
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_is_no_url_is_not_repeated() -> None:
+    with pytest.raises(StoreError, match="is not the URL of a store; write it like") as caught:
+        open_database("geheim")
     assert "geheim" not in str(caught.value)
 
 
@@ -241,11 +248,11 @@ def test_whoever_waits_too_long_for_another_process_is_told(path: Path) -> None:
             pass
 
 
-def test_errors_tell_no_values(path: Path) -> None:
-    with opened(path) as database, pytest.raises(StoreError) as caught, database.write() as transaction:
+def test_errors_tell_no_values(new_url: str) -> None:
+    with opened(new_url) as database, pytest.raises(StoreError) as caught, database.write() as transaction:
         transaction.execute(sa.insert(rules).values([a_check("a visitor's words")] * 2))
-    assert "UNIQUE" in str(caught.value)
-    assert "visitor" not in str(caught.value)
+    assert "unique" in str(caught.value).lower()
+    assert "visitor" not in "".join(format_exception(caught.value))  # nor in what a log would show of it
 
 
 def test_the_file_of_a_store_in_memory_is_none() -> None:

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from alertd.errors import StoreError, StoreHeld
+from alertd.store.database import open_database, path_of
 from alertd.store.lock import hold, holder
+from alertd.store.postgresql import Server
+from tests import postgresql
 
 HOLD = """
 import sys
-from pathlib import Path
+from alertd.store.database import path_of
 from alertd.store.lock import hold
-with hold(Path(sys.argv[1])):
+with hold(path_of(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def another(path: Path) -> subprocess.Popen[str]:
+@pytest.fixture
+def place(url: str) -> Path | Server:
+    found = path_of(url)
+    assert found is not None
+    return found
+
+
+def another(url: str) -> subprocess.Popen[str]:
     """A process that holds the store."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", HOLD, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
@@ -37,55 +47,89 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def test_a_second_holder_is_told_which_process_is_the_first(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    process = another(path)
-    with pytest.raises(StoreHeld, match=rf"another daemon \(process {process.pid}\) holds .*store\.db; stop it"), hold(path):
+def wait_until_free(place: Path | Server) -> None:
+    """The system frees a file at once; a server first has to notice that nobody is there any more."""
+    while holder(place) is not None:
+        time.sleep(0.01)
+
+
+def named(number: int, place: Path | Server) -> str:
+    """A process as its lock names it: of a server's users also where they are."""
+    return f"{number} on {os.uname().nodename}" if isinstance(place, Server) else str(number)
+
+
+def test_a_second_holder_is_told_which_process_is_the_first(url: str, place: Path | Server) -> None:
+    process = another(url)
+    first = named(process.pid, place)
+    said = rf"another daemon \(process {first}\) holds {re.escape(str(place))}; stop it, or give this one its own"
+    with pytest.raises(StoreHeld, match=said), hold(place):
         pass
-    assert holder(path) == str(process.pid)
+    assert holder(place) == first
     end(process)
-    with hold(path):
-        assert holder(path) == str(os.getpid())
-    assert holder(path) is None
+    wait_until_free(place)
+    with hold(place):
+        assert holder(place) == named(os.getpid(), place)
+    wait_until_free(place)
 
 
-def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    process = another(path)
+def test_the_lock_goes_with_a_killed_process(url: str, place: Path | Server) -> None:
+    process = another(url)
     process.send_signal(signal.SIGKILL)
     end(process)
-    assert holder(path) is None
-    with hold(path):
+    wait_until_free(place)
+    with hold(place):
         pass
 
 
-def test_the_second_holder_in_the_same_process_is_refused_too(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    with hold(path):
-        with pytest.raises(StoreHeld, match=str(os.getpid())), hold(path):
+def test_the_second_holder_in_the_same_process_is_refused_too(place: Path | Server) -> None:
+    with hold(place):
+        with pytest.raises(StoreHeld, match=str(os.getpid())), hold(place):
             pass
-        assert holder(path) == str(os.getpid())  # the refused one took nothing away
+        assert holder(place) == named(os.getpid(), place)  # the refused one took nothing away
 
 
-def test_asking_who_holds_it_hinders_nobody(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    assert holder(path) is None
-    with hold(path):
-        pass
-    assert holder(path) is None
-    with hold(path):
-        pass
+def test_asking_who_holds_it_hinders_nobody(place: Path | Server) -> None:
+    assert holder(place) is None
+    for _ in range(2):
+        with hold(place):
+            pass
+        wait_until_free(place)
 
 
-def test_it_is_let_go_when_the_block_raises(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    with pytest.raises(ZeroDivisionError), hold(path):
+def test_it_is_let_go_when_the_block_raises(place: Path | Server) -> None:
+    with pytest.raises(ZeroDivisionError), hold(place):
         raise ZeroDivisionError
-    assert holder(path) is None
+    wait_until_free(place)
 
 
-def test_each_store_has_its_own_lock(tmp_path: Path) -> None:
-    with hold(tmp_path / "a.db"), hold(tmp_path / "b.db"):
+def test_each_store_has_its_own_lock(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue("server") if url.startswith("postgresql") else None
+    other = server.new_store() if server else f"sqlite:///{tmp_path}/other.db"
+    with hold(path_of(url)), hold(path_of(other)):
+        pass
+
+
+def test_who_writes_does_not_hinder_a_daemon_nor_the_other_way_round(url: str, place: Path | Server) -> None:
+    database = open_database(url)
+    with database.write(), hold(place):
+        pass
+    with hold(place), database.write():
+        pass
+    database.close()
+
+
+def test_a_server_that_stops_meanwhile_takes_the_lock_along_and_says_so_to_the_next_one(server: postgresql.Server) -> None:
+    place = path_of(server.new_store())
+    try:
+        with hold(place):
+            server.stop()
+        with pytest.raises(StoreError, match="check that the server runs"), hold(place):
+            pass
+        with pytest.raises(StoreError, match="check that the server runs"):
+            holder(place)
+    finally:
+        server.start()
+    with hold(place):
         pass
 
 

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from alertd.clock import MINUTE
 from alertd.errors import DeliveryError, TimedOut
 from alertd.overview import look, to_json
 from alertd.reporting.budget import Budget
-from alertd.store.database import Database, open_database
+from alertd.reporting.query import parse_filter
+from alertd.store.database import Database
 from alertd.testing import FakeChannel
 from tests.evaluation.world import World, scored
 
-
-@pytest.fixture
-def database() -> Iterator[Database]:
-    opened = open_database("sqlite://")
-    yield opened
-    opened.close()
+OPEN = parse_filter({"property": "status", "operation": "EQ", "values": ["open"]})
 
 
 def test_it_tells_what_fires_what_fails_and_what_could_not_be_sent(database: Database) -> None:
     channel = FakeChannel()
     world = World.of(
-        database, scored(), scored(id="held", hold=MINUTE), scored(id="bad", window=MINUTE), receivers={"team": channel}
+        database, scored(), scored(id="held", hold=MINUTE), scored(id="bad", filters=(OPEN,)), receivers={"team": channel}
     )
     world.add(20, ago=-4 * MINUTE)
     world.check()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
 from alertd.clock import DAY, Instant
-from alertd.store.database import Database, open_database
+from alertd.store.database import Database
 from alertd.store.pruning import prune
 from alertd.store.tables import alerts, decisions, deliveries, incidents, notices, rules
 from alertd.testing import START
 
 OLD, BEFORE, NEW = START - 100 * DAY, START - 90 * DAY, START - DAY
-
-
-@pytest.fixture
-def database() -> Iterator[Database]:
-    opened = open_database("sqlite://")
-    yield opened
-    opened.close()
 
 
 def count(database: Database, table: sa.Table) -> int:
@@ -38,14 +29,21 @@ def decide(database: Database, last_at: Instant, *, rule: str = "slow", group: s
         transaction.execute(sa.insert(decisions), [row] * times)
 
 
+def a_key(transaction: sa.Connection, table: sa.Table, row: dict[str, object]) -> int:
+    """Write a row; its number."""
+    key = transaction.execute(sa.insert(table).values(row)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
 def an_incident(database: Database, closed_at: Instant | None, *states: str) -> None:
     row = {"rule": "slow", "opened_at": OLD, "closed_at": closed_at, "level": "warning", "worst": "warning"}
     with database.write() as transaction:
-        number = transaction.execute(sa.insert(incidents).values(row)).lastrowid
+        number = a_key(transaction, incidents, row)
         for state in states:
             notice = {"incident": number, "kind": "opened", "at": OLD, "body": "{}"}
             told = {
-                "notice": transaction.execute(sa.insert(notices).values(notice)).lastrowid, "incident": number,
+                "notice": a_key(transaction, notices, notice), "incident": number,
                 "receiver": "team", "via": "team", "kind": "opened", "key": "k", "state": state, "attempts": 1,
                 "queued_at": OLD, "due_at": OLD, "ambiguous": False,
             }  # fmt: skip

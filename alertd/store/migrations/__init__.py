@@ -7,20 +7,28 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from alertd.errors import StoreError
 
 
-def upgrade(engine: sa.Engine, found: str | None) -> None:
-    """Bring a store from the revision that was found to the newest; StoreError if it is newer than this alertd."""
-    known = {each.revision for each in scripts().walk_revisions()}
-    if found is not None and found not in known:
-        raise StoreError(f"the store was written by a newer alertd (schema {found}); use that one, or another store")
-    with engine.connect() as connection, connection.begin():
+def upgrade(engine: sa.Engine) -> None:
+    """Bring a store to the newest revision; StoreError if it is newer than this alertd.
+
+    Of several processes that do so at once one migrates while the others wait; they look under the lock, and find it done.
+    """
+    with engine.connect().execution_options(migrates=True) as connection, connection.begin():
+        _refuse_newer(connection)
         settings = _settings()
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {each.revision for each in scripts().walk_revisions()}:
+        raise StoreError(f"the store was written by a newer alertd (schema {found}); use that one, or another store")
 
 
 def scripts() -> ScriptDirectory:
