@@ -208,6 +208,8 @@ class _Story:
 
 
 def _stories(transaction: sa.Connection, incident: int) -> dict[str, _Story]:
-    told = (deliveries.c.incident == incident) & (deliveries.c.kind != Kind.REFRESHED.value)
+    # What died reached nobody: whoever never heard of the opening hears that first, and nothing of the end.
+    reached = (deliveries.c.kind != Kind.REFRESHED.value) & (deliveries.c.state != "dead")
+    told = (deliveries.c.incident == incident) & reached
     rows = transaction.execute(sa.select(deliveries).where(told).order_by(deliveries.c.id))
     return {row.receiver: _Story(row.kind != Kind.RESOLVED.value, row.via) for row in rows}

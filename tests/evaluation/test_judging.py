@@ -158,6 +158,13 @@ def test_a_share_over_a_text_is_the_ids_that_both_answers_have() -> None:
     assert verdict.examples == (2, 4)
 
 
+def test_the_examples_of_a_share_are_on_its_wrong_side() -> None:
+    rule = a_rule(measure=SHARE, direction="below", warning=(0.9, 0.9))
+    verdict = only(rule, a_table(ids=[1, 2, 3, 4]), a_table(ids=[2, 4]))
+    assert verdict.level is Level.WARNING
+    assert verdict.examples == (1, 3)
+
+
 def test_examples_are_the_conversations_that_stand_out_most() -> None:
     table = a_table(ids=[10, 20, 30, 40, 50], **{TTR: [7 * MINUTE, 9 * MINUTE, None, 8 * MINUTE, 1 * MINUTE]})
     assert only(a_rule(), table).examples == (20, 40, 10)

@@ -17,7 +17,7 @@ from alertd.notices.trial import send_trial
 from alertd.rulebook.rule import Receiver
 from alertd.store.database import Database, open_database
 from alertd.testing import FakeChannel
-from tests.notices.stage import BAD, Stage, a_levelled_rule
+from tests.notices.stage import AWFUL, BAD, Stage, a_levelled_rule
 
 RETRY = DeliveryError("no connection")
 AMBIGUOUS = DeliveryError("no answer", ambiguous=True)
@@ -142,6 +142,33 @@ def test_messages_of_one_story_come_in_order_however_often_they_fail(stage: Stag
     assert stage.rows("state") == ["sent"] * 3
 
 
+def test_while_one_message_of_a_story_is_being_sent_the_next_one_waits(stage: Stage) -> None:
+    stage.check({1: BAD}), stage.check({})
+    first = stage.outbox._claim()
+    assert first is not None
+    assert stage.outbox._claim() is None
+    stage.outbox._sent(first, {})
+    second = stage.outbox._claim()
+    assert second is not None
+    assert (first.kind, second.kind) == (Kind.OPENED, Kind.RESOLVED)
+
+
+def test_a_story_that_goes_two_ways_is_in_order_too(database: Database) -> None:
+    """The opening is on its way to the fallback, the change stays with the receiver since the fallback is told it anyway."""
+    notify = {Level.WARNING: ("team",), Level.CRITICAL: ("team", "spare")}
+    stage = Stage(database, a_levelled_rule(notify=notify), {"team": FakeChannel(), "spare": FakeChannel()}, "spare")
+    stage.check({1: BAD}), stage.check({1: AWFUL})
+    fail(stage, PERMANENT)
+    fail(stage, RETRY, receiver="spare")
+    stage.send()
+    assert stage.rows("receiver", "via", "state") == [
+        ("team", "spare", "queued"), ("team", "team", "queued"), ("spare", "spare", "queued"),
+    ]  # fmt: skip
+    stage.clock.advance(LONGEST_RETRY)
+    stage.send()
+    assert (stage.channels["team"].kinds, stage.channels["spare"].kinds) == (["changed"], ["opened", "opened"])
+
+
 def test_one_receiver_that_fails_holds_up_nobody_else(database: Database) -> None:
     stage = a_stage(database, "a", "b")
     fail(stage, RETRY, receiver="a")
@@ -241,13 +268,28 @@ def test_a_reopening_tries_the_receiver_itself_again(database: Database) -> None
 
 def test_the_fallback_is_not_told_twice_what_it_is_told_anyway(database: Database) -> None:
     stage = a_stage(database, "team", "spare", fallback="spare")
-    fail(stage, PERMANENT, PERMANENT)
+    fail(stage, PERMANENT)
     stage.check({1: BAD}), stage.send()
     stage.check({}), stage.send()
     assert stage.channels["spare"].kinds == ["opened", "resolved"]
-    assert stage.rows("receiver", "state") == [
-        ("team", "dead"), ("spare", "sent"), ("team", "dead"), ("spare", "sent"),
-    ]  # fmt: skip
+    assert stage.rows("receiver", "state") == [("team", "dead"), ("spare", "sent"), ("spare", "sent")]
+
+
+def test_whoever_could_not_be_told_of_the_opening_is_told_of_it_when_there_is_more_to_tell(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    stage.check({1: BAD, 2: BAD}), stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == ["opened", "resolved"]
+
+
+def test_whoever_never_heard_of_the_opening_hears_nothing_of_the_end(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == []
 
 
 def test_the_fallback_is_told_once_when_two_receivers_are_dead(database: Database) -> None:
