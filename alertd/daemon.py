@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alertd.assembly import Reporting, open_reporting, renderer
+from alertd.channels.base import Access
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Instant, iso
 from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import ledger
@@ -27,7 +28,7 @@ from alertd.overview import look
 from alertd.planning.fetching import Source
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.loader import load
-from alertd.rulebook.rule import Rulebook
+from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.settings import Secrets, Settings, access
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import hold
@@ -149,6 +150,8 @@ class Daemon:
         with database.read() as transaction:
             checked = ledger.load_checked(transaction)
         self._last_due = {rule: each.due_at for rule, each in checked.items()}
+        if again := outbox.revive():
+            _log.info("telling again what reached nobody and still goes on", deliveries=again)
         if taken_up := outbox.recover():
             _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
         self._take(self.book)
@@ -301,14 +304,19 @@ class Daemon:
 
     def _warn_about_receivers(self) -> None:
         what = access(self._settings, self._secrets)
-        for receiver in self.book.receivers.values():
-            try:
-                lack = receiver.channel.missing(what)
-            except AlertdError as problem:
-                lack = str(problem)
-            if lack:
-                instead = f"; its notices go to {self.book.fallback}" if self.book.fallback not in (None, receiver.name) else ""
-                _log.error("receiver cannot be used", receiver=receiver.name, error=lack + instead)
+        lacks = {name: lack for name, receiver in self.book.receivers.items() if (lack := _lack(receiver, what))}
+        fallback = None if self.book.fallback in lacks else self.book.fallback
+        for name, lack in lacks.items():
+            then = f"its notices go to {fallback}" if fallback else "its notices reach nobody"
+            _log.error("receiver cannot be used", receiver=name, error=f"{lack}; until then {then}")
+
+
+def _lack(receiver: Receiver, what: Access) -> str | None:
+    """What the deployment still has to set for a receiver; None when it is ready."""
+    try:
+        return receiver.channel.missing(what)
+    except AlertdError as problem:
+        return str(problem)
 
 
 def _trouble(judged: Judged) -> str | None:

@@ -41,7 +41,7 @@ def judge(rule: Rule, needs: Needs, selection: Table, numerator: Table | None, a
     if not grouping.groups:
         reason = f"no conversations with {rule.by} in the window"
         return (_blank(rule, needs.selection.window, Evidence.NO_DATA, reason, len(selection)),)
-    chosen = numerator.ids if numerator else None
+    chosen = None if numerator is None else numerator.ids  # an empty answer is an answer: nobody is in it
     sample = Sample(grouping.table, grouping.numbers, len(grouping.groups), as_of, rule.as_waited, chosen)
     return _verdicts(rule, needs.selection.window, grouping, rule.measure.compute(sample))
 
@@ -99,7 +99,8 @@ def _verdict(rule: Rule, window: Window, group: Group, found: _Figures) -> Verdi
         evidence, reason = Evidence.NO_DATA, "nothing to measure: no conversation has a value"
     elif found.entered < rule.min_conversations:
         evidence = Evidence.INSUFFICIENT
-        reason = f"{found.entered} values are fewer than min_conversations: {rule.min_conversations}"
+        values = "value is" if found.entered == 1 else "values are"
+        reason = f"{found.entered} {values} fewer than min_conversations: {rule.min_conversations}"
     else:
         level = level_of(rule, value, Level.OK)
         reason = _compare(rule, value, level)

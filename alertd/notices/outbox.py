@@ -22,7 +22,7 @@ from alertd.facts import Kind, Level
 from alertd.notices.notice import Notice, from_json
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
-from alertd.store.tables import deliveries, notices
+from alertd.store.tables import deliveries, incidents, notices
 
 _log = structlog.get_logger()
 
@@ -102,6 +102,20 @@ class Outbox:
         with self.database.write() as transaction:
             sending = deliveries.c.state == "sending"
             return transaction.execute(sa.update(deliveries).where(sending).values(back)).rowcount
+
+    def revive(self) -> int:
+        """Queue again what reached nobody although its incident still goes on: receivers are mended between two starts.
+
+        Of each story only the newest message is of interest. Returns how many there were.
+        """
+        now = self.clock.now()
+        told = deliveries.c.kind != Kind.REFRESHED.value
+        newest = sa.select(sa.func.max(deliveries.c.id)).where(told).group_by(deliveries.c.incident, deliveries.c.receiver)
+        going_on = sa.select(incidents.c.id).where(incidents.c.closed_at.is_(None))
+        lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest) & deliveries.c.incident.in_(going_on)
+        values = {"state": "queued", "via": deliveries.c.receiver, "attempts": 0, "queued_at": now, "due_at": now}
+        with self.database.write() as transaction:
+            return transaction.execute(sa.update(deliveries).where(lost).values(values)).rowcount
 
     def next_due(self) -> Instant | None:
         """When the next delivery can be tried; None if the outbox is empty."""

@@ -229,3 +229,9 @@ def test_waiting_is_judged_as_of_the_windows_end() -> None:
     assert only(rule, a_table(**columns)).value == 6.0 * MINUTE
     closed = columns | {"firstCloseAt": [START - SECOND]}
     assert only(rule, a_table(**closed)).value == 0.0
+
+
+def test_a_share_whose_own_query_brings_nothing_is_zero() -> None:
+    rule = a_rule(measure=SHARE, warning=(0.2, 0.2))
+    verdict = only(rule, a_table(ids=[1, 2, 3]), a_table(ids=[]))
+    assert (verdict.value, verdict.level, verdict.examples) == (0, Level.OK, ())

@@ -284,6 +284,17 @@ def test_whoever_could_not_be_told_of_the_opening_is_told_of_it_when_there_is_mo
     assert stage.channels["team"].kinds == ["opened", "resolved"]
 
 
+def test_a_start_tells_again_what_reached_nobody_and_still_goes_on(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    assert stage.outbox.revive() == 1
+    stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == ["opened", "resolved"]
+    assert stage.outbox.revive() == 0
+
+
 def test_whoever_never_heard_of_the_opening_hears_nothing_of_the_end(database: Database) -> None:
     stage = a_stage(database)
     fail(stage, PERMANENT)
