@@ -224,7 +224,8 @@ class Daemon:
             self.watch.ticked(settled, len(dues))
         finally:
             with self._guard:
-                self._in_flight -= {each.rule.id for each in dues}
+                # Settled ones were let go before, and a later tick may have claimed them since.
+                self._in_flight -= {each.rule.id for each in dues} - settled.keys()
             self.metrics.tick.observe(time.monotonic() - started)
         if book is not self.book:  # a rule that was removed meanwhile may have left something behind again
             self._retire(self.book)

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 def evaluate(
     rule: Annotated[list[str] | None, typer.Argument(help="Ids of rules; else all.", show_default=False)] = None,
-    at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601); else now.", show_default=False)] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge as of this time (ISO 8601), with what the API knows of it today; else now.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
     rules: Rules = None,
 ) -> None:
