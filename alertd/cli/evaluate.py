@@ -18,9 +18,7 @@ def evaluate(
     rule: Annotated[list[str] | None, typer.Argument(help="Ids of rules; else all.", show_default=False)] = None,
     at: Annotated[
         str | None,
-        typer.Option(
-            help="Judge as of this time (ISO 8601), with what the API knows of it today; else now.", show_default=False
-        ),
+        typer.Option(help="Judge as of this time (ISO 8601), as the API knows it today; else now.", show_default=False),
     ] = None,
     as_json: Json = False,
     rules: Rules = None,
