@@ -72,6 +72,7 @@ class Daemon:
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
         self._last_due: dict[str, Instant] = {}
+        self._known_since: dict[str, Instant] = {}
         self._senders: list[threading.Thread] = []
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self.book = Rulebook({}, {})
@@ -180,8 +181,11 @@ class Daemon:
     def _take(self, book: Rulebook) -> None:
         """Make this rulebook the one that runs, and end what rules left behind that it no longer has. Raises StoreError."""
         self._retire(book)
+        now = self._clock.now()
         with self._guard:
             self.book = book
+            self._known_since = {name: self._known_since.get(name, now) for name in book.rules}
+            self._last_due = {name: at for name, at in self._last_due.items() if name in book.rules}
         self.metrics.rules.set(len(book.rules))
         self.metrics.reload_ok.set(1)
         self.watch.reloaded(book.rules)
@@ -235,7 +239,7 @@ class Daemon:
         with self._guard:
             book = self.book
             idle = {name: rule for name, rule in book.rules.items() if name not in self._in_flight}
-            dues = all_due(idle, self._last_due, self._started, self._clock.now())
+            dues = all_due(idle, self._last_due, self._known_since, self._clock.now())
             self._in_flight |= {each.rule.id for each in dues}
             self._last_due |= {each.rule.id: each.at for each in dues}
         self.metrics.missed.inc(sum(each.missed for each in dues))

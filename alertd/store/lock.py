@@ -20,7 +20,7 @@ def hold(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    place = path.with_name(path.name + ".lock")
+    place = _place(path)
     try:
         handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
@@ -34,7 +34,7 @@ def hold(path: Path | None) -> Iterator[None]:
 
 def holder(path: Path | None) -> str | None:
     """The process that holds a store at this moment; None if none does."""
-    place = path.with_name(path.name + ".lock") if path else None
+    place = _place(path) if path else None
     if place is None or not place.exists():
         return None
     with place.open("rb") as file:
@@ -43,6 +43,12 @@ def holder(path: Path | None) -> str | None:
         except BlockingIOError:
             return file.read(20).decode("ascii", "replace").strip() or "unknown"
     return None
+
+
+def _place(path: Path) -> Path:
+    """The lock file beside the store itself, whatever links lead there."""
+    real = path.resolve()
+    return real.with_name(real.name + ".lock")
 
 
 def _lock(handle: int, path: Path) -> None:

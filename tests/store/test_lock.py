@@ -84,6 +84,15 @@ def test_it_is_let_go_when_the_block_raises(tmp_path: Path) -> None:
     assert holder(path) is None
 
 
+def test_a_link_to_a_store_leads_to_the_same_lock(tmp_path: Path) -> None:
+    path, link = tmp_path / "store.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with hold(path):
+        assert holder(link) == str(os.getpid())
+        with pytest.raises(StoreHeld), hold(link):
+            pass
+
+
 def test_each_store_has_its_own_lock(tmp_path: Path) -> None:
     with hold(tmp_path / "a.db"), hold(tmp_path / "b.db"):
         pass
