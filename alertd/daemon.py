@@ -17,6 +17,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alertd.assembly import Reporting, open_reporting, renderer
+from alertd.channels.base import Access
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Instant, iso
 from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import ledger
@@ -28,7 +29,7 @@ from alertd.overview import look
 from alertd.planning.fetching import Source
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.loader import load
-from alertd.rulebook.rule import Rulebook
+from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.settings import Secrets, Settings, access
 from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database, open_database, path_of
@@ -73,6 +74,7 @@ class Daemon:
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
         self._last_due: dict[str, Instant] = {}
+        self._known_since: dict[str, Instant] = {}
         self._senders: list[threading.Thread] = []
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self.book = Rulebook({}, {})
@@ -150,6 +152,8 @@ class Daemon:
         with database.read() as transaction:
             checked = ledger.load_checked(transaction)
         self._last_due = {rule: each.due_at for rule, each in checked.items()}
+        if again := outbox.revive():
+            _log.info("telling again what reached nobody and still goes on", deliveries=again)
         if taken_up := outbox.recover():
             _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
         self._take(self.book)
@@ -181,8 +185,11 @@ class Daemon:
     def _take(self, book: Rulebook) -> None:
         """Make this rulebook the one that runs, and end what rules left behind that it no longer has. Raises StoreError."""
         self._retire(book)
+        now = self._clock.now()
         with self._guard:
             self.book = book
+            self._known_since = {name: self._known_since.get(name, now) for name in book.rules}
+            self._last_due = {name: at for name, at in self._last_due.items() if name in book.rules}
         self.metrics.rules.set(len(book.rules))
         self.metrics.reload_ok.set(1)
         self.watch.reloaded(book.rules)
@@ -227,7 +234,8 @@ class Daemon:
             self.watch.ticked(settled, len(dues))
         finally:
             with self._guard:
-                self._in_flight -= {each.rule.id for each in dues} - settled.keys()  # those are free since, and may be claimed
+                # Settled ones were let go before, and a later tick may have claimed them since.
+                self._in_flight -= {each.rule.id for each in dues} - settled.keys()
             self.metrics.tick.observe(time.monotonic() - started)
         if book is not self.book:  # a rule that was removed meanwhile may have left something behind again
             self._retire(self.book)
@@ -237,7 +245,7 @@ class Daemon:
         with self._guard:
             book = self.book
             idle = {name: rule for name, rule in book.rules.items() if name not in self._in_flight}
-            dues = all_due(idle, self._last_due, self._started, self._clock.now())
+            dues = all_due(idle, self._last_due, self._known_since, self._clock.now())
             self._in_flight |= {each.rule.id for each in dues}
             self._last_due |= {each.rule.id: each.at for each in dues}
         self.metrics.missed.inc(sum(each.missed for each in dues))
@@ -308,14 +316,19 @@ class Daemon:
 
     def _warn_about_receivers(self) -> None:
         what = access(self._settings, self._secrets)
-        for receiver in self.book.receivers.values():
-            try:
-                lack = receiver.channel.missing(what)
-            except AlertdError as problem:
-                lack = str(problem)
-            if lack:
-                instead = f"; its notices go to {self.book.fallback}" if self.book.fallback not in (None, receiver.name) else ""
-                _log.error("receiver cannot be used", receiver=receiver.name, error=lack + instead)
+        lacks = {name: lack for name, receiver in self.book.receivers.items() if (lack := _lack(receiver, what))}
+        fallback = None if self.book.fallback in lacks else self.book.fallback
+        for name, lack in lacks.items():
+            then = f"its notices go to {fallback}" if fallback else "its notices reach nobody"
+            _log.error("receiver cannot be used", receiver=name, error=f"{lack}; until then {then}")
+
+
+def _lack(receiver: Receiver, what: Access) -> str | None:
+    """What the deployment still has to set for a receiver; None when it is ready."""
+    try:
+        return receiver.channel.missing(what)
+    except AlertdError as problem:
+        return str(problem)
 
 
 def _trouble(judged: Judged) -> str | None:

@@ -86,9 +86,13 @@ class ReportingError(AlertdError):
 
 
 class Unauthorised(ReportingError):
-    """The token was refused (401, 403)."""
+    """The token was refused (401, 403). `forbidden`: it was known, but may not do this; that may lie in the one query."""
 
     name = "unauthorised"
+
+    def __init__(self, message: str, *, answered: bool = True, forbidden: bool = False) -> None:
+        super().__init__(message, answered=answered)
+        self.forbidden = forbidden
 
 
 class TooManyRequests(ReportingError):

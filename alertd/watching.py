@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 import structlog
 
-from alertd.clock import MINUTE, SECOND, Clock, Instant, iso
+from alertd.clock import HOUR, MINUTE, SECOND, Clock, Instant, iso
 from alertd.durations import spell_duration
 from alertd.errors import AlertdError, StoreError
 from alertd.store.database import Database
@@ -21,6 +21,9 @@ _log = structlog.get_logger()
 
 # A tick that has not begun this long after its instant will not begin by itself.
 _LATE = 30 * SECOND
+
+# Messages that reached nobody are a trouble for this long; they stay in `alertd status`.
+_RECENT = HOUR
 
 # A delivery that has waited this long means that sending does not work.
 _STUCK = 10 * MINUTE
@@ -153,7 +156,8 @@ class Watch:
     def _store(self, database: Database) -> tuple[Check, Check]:
         queued = deliveries.c.state.in_(("queued", "sending"))
         oldest = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(queued)
-        dead = sa.select(sa.func.count()).where(deliveries.c.state == "dead")
+        recently = deliveries.c.due_at > self._clock.now() - _RECENT
+        dead = sa.select(sa.func.count()).where(deliveries.c.state == "dead", recently)
         try:
             with database.read() as transaction:
                 since, count = transaction.execute(oldest).one()
@@ -167,5 +171,5 @@ class Watch:
             return Check(ok=False, text=self._unsent)
         waited = self._clock.now() - since if since is not None else 0
         text = f"{count} to send, the oldest for {spell_duration(waited)}" if count else "nothing to send"
-        also = f"; {dead} dead, `alertd status` says why" if dead else ""
-        return Check(ok=waited < _STUCK, text=text + also)
+        also = f"; {dead} of the last hour reached nobody, `alertd status` says why" if dead else ""
+        return Check(ok=waited < _STUCK and not dead, text=text + also)

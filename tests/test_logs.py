@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import threading
@@ -133,9 +134,40 @@ def test_no_character_of_a_secret_makes_it_visible(
 
 
 def test_a_secret_that_holds_another_leaves_no_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.set_up("info", "json", lambda: {"abc", "abcdef", "cde"})
-    structlog.get_logger().info("it is abcdef")
+    logs.set_up("info", "json", lambda: {"abcdefgh", "abcdefghijkl", "efghijkl"})
+    structlog.get_logger().info("it is abcdefghijkl")
     assert json.loads(said(capsys))["event"] == "it is ***"
+
+
+def test_a_short_secret_is_not_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("info", "json", lambda: {"any", "e", "", "warning"})
+    structlog.get_logger().warning("not sent to any receiver", receiver="e")
+    line = json.loads(said(capsys))
+    del line["timestamp"]
+    assert line == {"event": "not sent to any receiver", "receiver": "e", "level": "warning"}
+
+
+def test_a_name_of_our_own_stays_even_if_a_secret_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("info", "json", lambda: {"receiver"})
+    structlog.get_logger().info("receiver", receiver_name="the receiver")
+    line = json.loads(said(capsys))
+    assert (line["event"], line["receiver_name"]) == ("***", "the ***")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("secret", [PLAIN, NASTY, "ü" * 8])
+@pytest.mark.parametrize("before", ["", "\0me\0", "me:", "you:", "x\0y\0"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_in_base64_is_hidden_whatever_stands_beside_it(
+    capsys: pytest.CaptureFixture[str], form: str, secret: str, before: str, encode: Callable[[bytes], bytes]
+) -> None:
+    logs.set_up("info", form, lambda: {secret})
+    whole = encode(f"{before}{secret}".encode()).decode()
+    structlog.get_logger().info(f"AUTH PLAIN {whole} refused")
+    text = said(capsys)
+    assert "***" in text
+    for start in range(4, len(whole) - 7):  # eight letters are six bytes
+        assert start < len(before) * 4 // 3 or whole[start : start + 8] not in text
 
 
 def test_a_secret_that_is_no_text_in_utf_8_is_hidden_too(capsys: pytest.CaptureFixture[str]) -> None:

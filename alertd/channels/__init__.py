@@ -7,7 +7,7 @@ import pkgutil
 
 from alertd.channels.base import Channel
 
-_NOT_CHANNELS = frozenset({"base"})
+_NOT_CHANNELS = frozenset({"base", "wire"})
 
 
 def names() -> tuple[str, ...]:

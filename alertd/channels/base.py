@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from alertd.clock import SECOND, Duration
 from alertd.facts import Kind, Level
 
 # What a channel must remember to go on in the same thread: Slack's channel and ts, a Message-ID. Never a secret.
@@ -27,15 +28,16 @@ class Message:
 
 @dataclass(frozen=True)
 class SlackAccess:
-    """How to reach Slack's Web API."""
+    """How to reach Slack's Web API. `deadline` is for one whole call, by webhook too."""
 
     url: str = "https://slack.com/api/"
     bot_token: Callable[[], str | None] = lambda: None
+    deadline: Duration = 20 * SECOND
 
 
 @dataclass(frozen=True)
 class MailAccess:
-    """How to reach the mail server. `tls` is starttls, tls or none."""
+    """How to reach the mail server. `tls` is starttls, tls or none; `deadline` is for one whole mail."""
 
     host: str | None = None
     port: int | None = None
@@ -43,6 +45,7 @@ class MailAccess:
     password: Callable[[], str | None] = lambda: None
     sender: str | None = None
     tls: str = "starttls"
+    deadline: Duration = 60 * SECOND  # well below the outbox's lease
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,20 @@ from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from pydantic import AfterValidator, Field
 
 from alertd.channels.base import Access, Channel, MailAccess, Message, Receipt
+from alertd.channels.wire import Wire
 from alertd.clock import SECOND, Duration
 from alertd.errors import DeliveryError
 from alertd.facts import Kind
 
 log = logging.getLogger(__name__)
 
-TIMEOUT: Duration = 20 * SECOND
+TIMEOUT: Duration = 20 * SECOND  # of one step on the wire
+LARGEST = 100_000  # bytes of all that a server says until it has taken the mail
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 TESTED = "This is a test message from alertd. Nothing is wrong."
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
@@ -37,7 +39,7 @@ for _name in (
     _registry.map_to_type(_name, MessageIDHeader)  # type: ignore[arg-type]  # typeshed asks for more than email does
 WIRE = SMTP.clone(cte_type="7bit", header_factory=_registry)  # 7bit: not every server announces 8BITMIME
 
-_PERHAPS = "the connection to the mail server broke after the mail was handed over; it may have been taken all the same"
+_PERHAPS = "the mail server gave no clear answer after the mail was handed over; it may have been taken all the same"
 _NO_TLS = (
     "the mail server offers no STARTTLS, so nothing was sent; set ALERTD_EMAIL__TLS=tls if it expects TLS from the start, "
     "or ALERTD_EMAIL__TLS=none only if plain text is really meant"
@@ -122,29 +124,61 @@ def compose(message: Message, sender: str, to: tuple[str, ...], own: str, root: 
 def deliver(access: MailAccess, sender: str, to: tuple[str, ...], raw: bytes) -> None:
     """Hand one mail over. A connection that breaks is ambiguous from DATA on, and certainly nothing before."""
     certain = True
-    try:
-        server = _connect(access, sender.rpartition("@")[2])
+    with Wire(access.deadline, TIMEOUT) as wire:
         try:
-            refused = _envelope(server, access, sender, to)
-            certain = False
-            status, reply = server.data(raw)
-            if status != 250:
-                raise smtplib.SMTPDataError(status, reply)
-            _warn(refused)
-            with suppress(OSError, smtplib.SMTPException):  # the mail is taken: how they part changes nothing
-                server.quit()
-        finally:
-            server.close()
-    except (OSError, smtplib.SMTPException, ValueError) as problem:
-        raise failed(problem, certain=certain) from None
+            server = _connect(access, sender.rpartition("@")[2], wire)
+            try:
+                refused = _envelope(server, access, sender, to)
+                certain = False
+                status, reply = server.data(raw)
+                if status != 250:
+                    raise smtplib.SMTPDataError(status, reply)
+                _warn(refused)
+                with suppress(OSError, smtplib.SMTPException):  # the mail is taken: how they part changes nothing
+                    server.quit()
+            finally:
+                server.close()
+        except (OSError, smtplib.SMTPException, ValueError) as problem:
+            late = access.deadline if wire.late else None
+            raise failed(problem, certain=certain, late=late) from None
 
 
-def _connect(access: MailAccess, name: str) -> smtplib.SMTP:
+class _Session(smtplib.SMTP):
+    """A conversation on a wire of ours, with an end to what is listened to; with `tls` from the start."""
+
+    def __init__(self, wire: Wire, host: str, port: int, name: str, tls: ssl.SSLContext | None) -> None:
+        self._wire, self._tls = wire, tls
+        super().__init__(host, port, local_hostname=name, timeout=TIMEOUT / SECOND)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the wire knows it
+        plain = self._wire.connect((host, port))
+        return self._tls.wrap_socket(plain, server_hostname=host) if self._tls else plain
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Replies:
+    """A server's lines. One too long or cut short, or too much in all, ends them: smtplib would take it for an answer."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, LARGEST
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        self._left -= len(line)
+        return line if line.endswith(b"\n") and self._left > 0 else b""
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _connect(access: MailAccess, name: str, wire: Wire) -> smtplib.SMTP:
     """Connect, with TLS as it is set; never without because the server lacks it. `name` is for EHLO: DNS may be slow."""
-    host, port, timeout = str(access.host), access.port or PORTS[access.tls], TIMEOUT / SECOND
-    if access.tls == "tls":
-        return smtplib.SMTP_SSL(host, port, local_hostname=name, timeout=timeout, context=ssl.create_default_context())
-    server = smtplib.SMTP(host, port, local_hostname=name, timeout=timeout)
+    tls = ssl.create_default_context() if access.tls == "tls" else None
+    server = _Session(wire, str(access.host), access.port or PORTS[access.tls], name, tls)
     if access.tls == "starttls":
         try:
             _start_tls(server)
@@ -155,7 +189,9 @@ def _connect(access: MailAccess, name: str) -> smtplib.SMTP:
 
 
 def _start_tls(server: smtplib.SMTP) -> None:
-    server.ehlo()
+    status, reply = server.ehlo()
+    if status != 250 and not 500 <= status <= 599:
+        raise smtplib.SMTPHeloError(status, reply)
     if not server.has_extn("starttls"):
         raise DeliveryError(_NO_TLS, permanent=True)
     server.starttls(context=ssl.create_default_context())
@@ -165,7 +201,7 @@ def _envelope(server: smtplib.SMTP, access: MailAccess, sender: str, to: tuple[s
     """Log in and name sender and recipients; return those whom the server refuses, if it takes at least one."""
     server.ehlo_or_helo_if_needed()
     if access.username:
-        server.login(access.username, access.password() or "")
+        _log_in(server, access)
     status, reply = server.mail(sender)
     if status != 250:
         raise smtplib.SMTPSenderRefused(status, reply, sender)
@@ -179,21 +215,39 @@ def _envelope(server: smtplib.SMTP, access: MailAccess, sender: str, to: tuple[s
     return refused
 
 
+def _log_in(server: smtplib.SMTP, access: MailAccess) -> None:
+    """Log in. Nothing that the server says meanwhile is passed on: some repeat the command, with the password in it."""
+    try:
+        server.login(str(access.username), access.password() or "")
+    except smtplib.SMTPResponseException as problem:
+        status = problem.smtp_code
+        if 500 <= status <= 599:
+            raise DeliveryError(f"{_LOGIN} ({status})", permanent=True) from None
+        raise DeliveryError(f"the mail server does not take the login now ({status}); it is tried again") from None
+
+
 def _warn(refused: Mapping[str, tuple[int, bytes]]) -> None:
     for address, (status, reply) in refused.items():
         log.warning("mail: the server took it, but not for %s: %s %s", address, status, _said(reply))
 
 
-def failed(problem: Exception, *, certain: bool) -> DeliveryError:
-    """What an exception means. The password can be in what Python prints of a login, so its text is not passed on."""
+def failed(problem: Exception, *, certain: bool, late: Duration | None = None) -> DeliveryError:
+    """What an exception means; `late` is the deadline that is over. Python may print a password, so its text goes nowhere."""
     if isinstance(problem, smtplib.SMTPRecipientsRefused):
         replies = sorted(problem.recipients.items(), key=lambda item: item[1][0])
         address, (status, reply) = replies[0]
         return _answered(status, reply, f"refuses {address}")
-    if isinstance(problem, smtplib.SMTPResponseException):
+    if isinstance(problem, smtplib.SMTPConnectError):  # it may be a block that passes
+        return _answered(problem.smtp_code, problem.smtp_error, "does not want to talk to us", lasting=False)
+    if isinstance(problem, smtplib.SMTPResponseException) and (certain or 400 <= problem.smtp_code <= 599):
         return _answered(problem.smtp_code, problem.smtp_error, "refuses the mail")
-    if not certain:
-        return DeliveryError(_PERHAPS, ambiguous=True)
+    return _unanswered(problem, late) if certain else DeliveryError(_PERHAPS, ambiguous=True)
+
+
+def _unanswered(problem: Exception, late: Duration | None) -> DeliveryError:
+    """What it means that there was no answer, while the mail was surely not handed over."""
+    if late is not None:
+        return DeliveryError(f"the mail server did not take the mail within {late // SECOND} s")
     if isinstance(problem, UnicodeError):
         return DeliveryError("the mail server's login must be ASCII; check ALERTD_EMAIL__PASSWORD", permanent=True)
     if isinstance(problem, smtplib.SMTPException) and not isinstance(problem, smtplib.SMTPServerDisconnected):
@@ -202,13 +256,13 @@ def failed(problem: Exception, *, certain: bool) -> DeliveryError:
     return DeliveryError(_unreached(problem))
 
 
-def _answered(status: int, reply: bytes | str, what: str) -> DeliveryError:
-    """An SMTP status: 5xx will not change by itself, 4xx may (greylisting is a 451)."""
+def _answered(status: int, reply: bytes | str, what: str, *, lasting: bool = True) -> DeliveryError:
+    """An SMTP status: 5xx will not change by itself if it is `lasting`, 4xx may (greylisting is a 451)."""
     advice = ADVICE.get(status)
-    if advice == _LOGIN:
+    if advice == _LOGIN and lasting:
         return DeliveryError(_LOGIN, permanent=True)
     text = f"the mail server {what}: {status} {_said(reply)}".rstrip()
-    return DeliveryError(f"{text}; {advice}" if advice else text, permanent=500 <= status <= 599)
+    return DeliveryError(f"{text}; {advice}" if advice else text, permanent=lasting and 500 <= status <= 599)
 
 
 def _unreached(problem: Exception) -> str:

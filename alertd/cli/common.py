@@ -43,6 +43,19 @@ def load_settings(rules: Path | None = None) -> tuple[Settings, Secrets]:
     return found, reading.Secrets(variables)
 
 
+def require_token(secrets: Secrets) -> None:
+    """Say how to set the API's token if it is not set."""
+    from alertd.errors import SettingsError
+    from alertd.settings import TOKEN
+
+    if secrets.read(TOKEN) is None:
+        raise SettingsError(
+            f"{TOKEN} is not set.\n"
+            f"Put Drift's API token into the environment, into .env as {TOKEN}=..., or into a file that {TOKEN}_FILE names.\n"
+            "To try alertd without a token: `make demo`, or `alertd sandbox` and ALERTD_REPORTING__URL set to its address."
+        )
+
+
 def load_rulebook(folder: Path) -> Rulebook:
     """The rulebook; its findings go to stderr and the program ends with 1 if it cannot be loaded."""
     from alertd.errors import RulebookError

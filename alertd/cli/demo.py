@@ -11,7 +11,9 @@ from alertd.cli.common import leave, say
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port of the inbox; 0 takes any free one.")] = 8025,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the inbox; 0 takes any free one. [default: 8025, or 0 with --until-resolved]")
+    ] = None,
     until_resolved: Annotated[
         bool, typer.Option(help="For scripts: end with 0 once an incident was opened and resolved in both channels.")
     ] = False,
@@ -30,7 +32,8 @@ def demo(
         raise SettingsError(f"--timeout: {problem}") from None
     logs.set_up("warning", "auto", set)
     clock = SystemClock()
-    with open_demo(clock, 0 if until_resolved else port) as running:
+    default = 0 if until_resolved else 8025
+    with open_demo(clock, default if port is None else port) as running:
         running.daemon.handle_signals()
         typer.echo(f"The inbox: {running.address}")
         sys.stdout.flush()

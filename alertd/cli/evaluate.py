@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, say
+from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, require_token, say
 
 if TYPE_CHECKING:
     from alertd.facts import Verdict
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 def evaluate(
     rule: Annotated[list[str] | None, typer.Argument(help="Ids of rules; else all.", show_default=False)] = None,
-    at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601); else now.", show_default=False)] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Judge as of this time (ISO 8601), as the API knows it today; else now.", show_default=False),
+    ] = None,
     as_json: Json = False,
     rules: Rules = None,
 ) -> None:
-    """Ask the API what the rules need to know and judge them now, once. Nothing is changed, nobody is told."""
+    """Ask the API what the rules need to know and judge them now, once. No alert moves, nobody is told."""
     from alertd.assembly import open_reporting
     from alertd.clock import SystemClock, iso
     from alertd.evaluation.schedule import Due
@@ -30,6 +33,7 @@ def evaluate(
     from alertd.store.database import open_database
 
     settings, secrets = load_settings(rules)
+    require_token(secrets)
     book = load_rulebook(settings.rules)
     chosen = _chosen(book, rule or [])
     clock, outcomes = SystemClock(), list[str]()
@@ -112,7 +116,8 @@ def _worst_first(verdict: Verdict, rules: dict[str, Rule]) -> tuple[int, int, fl
 
 
 def _row(verdict: Verdict, rule: Rule, names: Any) -> tuple[str, ...]:
-    from alertd.facts import Evidence
+    from rich.markup import escape
+
     from alertd.units import spell_value
 
     group = verdict.group
@@ -120,5 +125,4 @@ def _row(verdict: Verdict, rule: Rule, names: Any) -> tuple[str, ...]:
     level = verdict.level.value if verdict.level else verdict.evidence.value
     colour = {"critical": "red", "warning": "yellow", "ok": "green"}.get(level, "magenta")
     value = spell_value(verdict.value, rule.measure.unit) if verdict.value is not None else "-"
-    why = verdict.reason if verdict.evidence is Evidence.OK else f"{verdict.evidence.value}: {verdict.reason}"
-    return verdict.rule, name, f"[{colour}]{level}[/]", value, f"{verdict.conversations:,}", why
+    return verdict.rule, escape(name), f"[{colour}]{level}[/]", value, f"{verdict.conversations:,}", escape(verdict.reason)

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from alertd.cli.common import Rules, leave, load_settings, show_rulebook_error
+from alertd.cli.common import Rules, leave, load_settings, require_token, show_rulebook_error
 
 
 def run(rules: Rules = None) -> None:
     """Check the rules and send notices until SIGTERM; SIGHUP loads the rule files again."""
     settings, secrets = load_settings(rules)
+    require_token(secrets)
     from alertd import logs
     from alertd.clock import SystemClock
     from alertd.daemon import Daemon
-    from alertd.errors import RulebookError, SettingsError
-    from alertd.settings import TOKEN
+    from alertd.errors import RulebookError
 
-    if secrets.read(TOKEN) is None:
-        raise SettingsError(
-            f"{TOKEN} is not set.\n"
-            f"Put Drift's API token into the environment, into .env as {TOKEN}=..., or into a file that {TOKEN}_FILE names.\n"
-            "To try alertd without a token: `make demo`, or `alertd sandbox` and ALERTD_REPORTING__URL set to its address."
-        )
     logs.set_up(settings.log.level, settings.log.format, lambda: secrets.seen)
     daemon = Daemon(settings, secrets, SystemClock())
     daemon.handle_signals()

@@ -12,9 +12,9 @@ from alertd.errors import AlertdError, BudgetSpent
 from alertd.facts import Evidence, Group, Level, Verdict, Window
 from alertd.measures.base import Measured, Sample
 from alertd.planning.needs import Needs
-from alertd.reporting.table import Column, Table
+from alertd.reporting.table import Column, Mask, Table
 from alertd.rulebook.rule import Rule
-from alertd.units import spell_value
+from alertd.units import Unit, spell_value
 
 # How many conversations a verdict names as examples.
 EXAMPLES = 3
@@ -41,7 +41,7 @@ def judge(rule: Rule, needs: Needs, selection: Table, numerator: Table | None, a
     if not grouping.groups:
         reason = f"no conversations with {rule.by} in the window"
         return (_blank(rule, needs.selection.window, Evidence.NO_DATA, reason, len(selection)),)
-    chosen = numerator.ids if numerator else None
+    chosen = None if numerator is None else numerator.ids  # an empty answer is an answer: nobody is in it
     sample = Sample(grouping.table, grouping.numbers, len(grouping.groups), as_of, rule.as_waited, chosen)
     return _verdicts(rule, needs.selection.window, grouping, rule.measure.compute(sample))
 
@@ -99,7 +99,8 @@ def _verdict(rule: Rule, window: Window, group: Group, found: _Figures) -> Verdi
         evidence, reason = Evidence.NO_DATA, "nothing to measure: no conversation has a value"
     elif found.entered < rule.min_conversations:
         evidence = Evidence.INSUFFICIENT
-        reason = f"{found.entered} values are fewer than min_conversations: {rule.min_conversations}"
+        values = "value is" if found.entered == 1 else "values are"
+        reason = f"{found.entered} {values} fewer than min_conversations: {rule.min_conversations}"
     else:
         level = level_of(rule, value, Level.OK)
         reason = _compare(rule, value, level)
@@ -121,7 +122,7 @@ def _examples(rule: Rule, grouping: Grouping, scores: Column | None) -> dict[int
     """For each group the conversations that stand out most: the highest scores, or the lowest for a `below` limit."""
     if scores is None or rule.single:
         return {}
-    rows = np.flatnonzero(~np.isnan(scores))
+    rows = np.flatnonzero(_explains(rule, scores))
     weight = scores[rows] if rule.limits[0].direction == "above" else -scores[rows]
     order = rows[np.lexsort((-weight, grouping.numbers[rows]))]
     numbers = grouping.numbers[order]
@@ -132,3 +133,10 @@ def _examples(rule: Rule, grouping: Grouping, scores: Column | None) -> dict[int
         mine = same[grouping.numbers[same] == grouping.numbers[same[0]]]
         found[int(numbers[start])] = tuple(grouping.table.ids[mine].tolist())
     return found
+
+
+def _explains(rule: Rule, scores: Column) -> Mask:
+    """Which conversations may stand for the value. In a share they are on one side or the other: those on the wrong one do."""
+    if rule.measure.unit is Unit.FRACTION:
+        return scores > 0 if rule.limits[0].direction == "above" else scores <= 0
+    return ~np.isnan(scores)

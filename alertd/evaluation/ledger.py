@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -64,14 +65,18 @@ def load_alerts(transaction: sa.Connection, rule: str | None = None) -> list[Ale
 
 def save_alerts(transaction: sa.Connection, moves: Sequence[Transition]) -> None:
     """Write the alerts that moved; an inactive one leaves no row."""
-    for move in moves:
-        if move.after == move.before:
-            continue
-        here = (alerts.c.rule == move.after.rule) & (alerts.c.group == move.after.group.key)
-        if move.before.state is not State.INACTIVE:
-            transaction.execute(sa.delete(alerts).where(here))
-        if move.after.state is not State.INACTIVE:
-            transaction.execute(sa.insert(alerts).values(_row(move.after)))
+    moved = [move for move in moves if move.after != move.before]
+    gone = [
+        {"of_rule": move.before.rule, "of_group": move.before.group.key}
+        for move in moved
+        if move.before.state is not State.INACTIVE
+    ]
+    there = [_row(move.after) for move in moved if move.after.state is not State.INACTIVE]
+    here = (alerts.c.rule == sa.bindparam("of_rule")) & (alerts.c.group == sa.bindparam("of_group"))
+    if gone:
+        transaction.execute(sa.delete(alerts).where(here), gone)
+    if there:
+        transaction.execute(sa.insert(alerts), there)
 
 
 def forget_alerts(transaction: sa.Connection, rule: str) -> None:
@@ -98,24 +103,49 @@ class Record:
 
 def record(transaction: sa.Connection, records: Iterable[Record]) -> None:
     """Write decision records; one that decides the same as the last of its group only lengthens its span."""
-    for each in records:
-        values = _figures(each)
-        last = _last_decision(transaction, each.verdict)
-        if last is not None and not each.told and all(getattr(last, name) == values[name] for name in _SAME):
-            span = {"last_at": each.verdict.window.end, "evaluations": last.evaluations + 1}
-            transaction.execute(sa.update(decisions).where(decisions.c.id == last.id).values(values | span))
-        else:
-            first = {"first_at": each.verdict.window.end, "last_at": each.verdict.window.end, "evaluations": 1}
-            transaction.execute(sa.insert(decisions).values(values | first))
+    for batch in _batches(records):
+        before, longer, new = _last_decisions(transaction, batch), list[dict[str, object]](), list[dict[str, object]]()
+        for key, each in batch.items():
+            values, last, end = _figures(each), before.get(key[1]), each.verdict.window.end
+            if last is not None and not each.told and all(getattr(last, name) == values[name] for name in _SAME):
+                longer.append(values | {"of_id": last.id, "last_at": end, "evaluations": last.evaluations + 1})
+            else:
+                new.append(values | {"first_at": end, "last_at": end, "evaluations": 1})
+        if longer:
+            transaction.execute(sa.update(decisions).where(decisions.c.id == sa.bindparam("of_id")), longer)
+        if new:
+            transaction.execute(sa.insert(decisions), new)
 
 
 # Two decisions are the same if they agree in these; figures move all the time.
 _SAME = ("evidence", "level", "state", "change", "told", "revision")
 
 
-def _last_decision(transaction: sa.Connection, verdict: Verdict) -> sa.Row[tuple[object, ...]] | None:
-    mine = (decisions.c.rule == verdict.rule) & (decisions.c.group == verdict.group.key)
-    return transaction.execute(sa.select(decisions).where(mine).order_by(decisions.c.id.desc()).limit(1)).one_or_none()
+# Groups whose last decisions are looked up at once: the store's lock is held meanwhile, and 20,000 may be waiting.
+_BATCH = 500
+
+_Key: TypeAlias = tuple[str, str]  # rule, group
+
+
+def _batches(records: Iterable[Record]) -> Iterator[dict[_Key, Record]]:
+    """The records in turn, at most _BATCH at once, of one rule each, and no group twice."""
+    batch: dict[_Key, Record] = {}
+    for each in records:
+        key = (each.verdict.rule, each.verdict.group.key)
+        if batch and (len(batch) == _BATCH or key in batch or next(iter(batch))[0] != key[0]):
+            yield batch
+            batch = {}
+        batch[key] = each
+    if batch:
+        yield batch
+
+
+def _last_decisions(transaction: sa.Connection, keys: Iterable[_Key]) -> dict[str, sa.Row[Any]]:
+    """The newest decision of each of these groups of one rule, by group."""
+    found = list(keys)
+    mine = (decisions.c.rule == found[0][0]) & decisions.c.group.in_([group for _, group in found])
+    newest = sa.select(sa.func.max(decisions.c.id)).where(mine).group_by(decisions.c.group).scalar_subquery()
+    return {row.group: row for row in transaction.execute(sa.select(decisions).where(decisions.c.id.in_(newest)))}
 
 
 def _figures(each: Record) -> dict[str, object]:

@@ -29,9 +29,10 @@ def step_absent(alert: Alert, rule: Rule, as_of: Instant) -> Transition:
     """Move an alert whose group a complete answer does not contain.
 
     A conversation that is gone has left the selection; any other group is forgotten only after complete answers have been
-    without it for a while, in which errors and downtime do not count (I3).
+    without it for a while, in which errors and downtime do not count (I3). So is a conversation whose rule has got other
+    groups since: nobody has looked for it.
     """
-    if alert.group.by == CONVERSATION:
+    if alert.group.by == CONVERSATION == rule.by:
         return Transition(alert, _quiet(alert), Change.LEFT)
     unseen = alert.unseen + _passed(alert, rule, as_of)
     if unseen >= rule.forgets_after:

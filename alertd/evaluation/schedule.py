@@ -21,8 +21,8 @@ class Due:
 def due(rule: Rule, last: Instant | None, started: Instant, now: Instant) -> Due | None:
     """Whether the rule is due: at its newest instant up to now, if that was not run yet.
 
-    `last` is the due instant that was run last; a rule that never ran waits for the first one after `started`. If the clock
-    was set back, `last` lies ahead, and the instants of that time are run once more.
+    `last` is the due instant that was run last; a rule that never ran waits for the first one after `started`, when it became
+    known. If the clock was set back, `last` lies ahead, and the instants of that time are run once more.
     """
     newest = now - now % rule.every
     if last is None:
@@ -37,7 +37,10 @@ def next_instant(rules: Iterable[Rule], now: Instant) -> Instant | None:
     return min((now - now % rule.every + rule.every for rule in rules), default=None)
 
 
-def all_due(rules: Mapping[str, Rule], last: Mapping[str, Instant], started: Instant, now: Instant) -> tuple[Due, ...]:
-    """Every rule that is due now."""
-    found = (due(rule, last.get(rule.id), started, now) for rule in rules.values())
+def all_due(
+    rules: Mapping[str, Rule], last: Mapping[str, Instant], known_since: Instant | Mapping[str, Instant], now: Instant
+) -> tuple[Due, ...]:
+    """Every rule that is due now. `known_since`: when each rule became known, or one instant for all; without, only now."""
+    since = known_since if isinstance(known_since, Mapping) else dict.fromkeys(rules, known_since)
+    found = (due(rule, last.get(rule.id), since.get(rule.id, now), now) for rule in rules.values())
     return tuple(each for each in found if each)

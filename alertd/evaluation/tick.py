@@ -163,6 +163,7 @@ def _checked(judged: Judged, before: Checked | None, as_of: Instant) -> Checked:
     # What was measured before stays comparable with the old question until the new one has been answered.
     question = before.question if before and judged.failed else rule.question
     since = before.failing_since if before and before.failing_since is not None else as_of
-    reason = next((each.reason for each in judged.verdicts if each.evidence is evidence), "no group")
+    telling = [each for each in judged.verdicts if each.evidence is evidence]
+    reason = max(telling, key=lambda each: each.level.rank if each.level else 0).reason if telling else "no group"
     missed = (before.missed if before else 0) + judged.due.missed
     return Checked(rule.id, judged.due.at, as_of, question, evidence, reason, missed, since if judged.failed else None)

@@ -65,7 +65,7 @@ class Share(Measure):
         counts = sizes(sample.groups[decided], sample.count)
         hits = totals(matches[decided].astype(float), sample.groups[decided], sample.count)
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, which is the answer for an empty group
-            return Measured(hits / counts, counts, np.where(matches, 1.0, np.nan))
+            return Measured(hits / counts, counts, np.where(decided, matches.astype(float), np.nan))
 
     def _judge(self, sample: Sample) -> tuple[Mask, Mask]:
         """Which rows match, and for which that is already known: a short wait may still become either."""

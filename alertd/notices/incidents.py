@@ -53,7 +53,8 @@ def decide(rule: Rule, last: Incident | None, moves: Sequence[Transition], at: I
     if last and is_open:
         return _go_on(rule, last, firing, moves)
     if last and last.closed_at is not None and at - last.closed_at <= rule.reopen_within:
-        again = replace(last, closed_at=None, level=level, worst=level, peak=peak)
+        # The number and the thread go on; duration, peak and worst are those of the new episode.
+        again = replace(last, opened_at=at, closed_at=None, level=level, worst=level, peak=peak)
         return Decision(again, Kind.OPENED, reopened=True)
     return Decision(Incident(rule.id, at, level, level, peak=peak), Kind.OPENED)
 
@@ -64,11 +65,12 @@ def recipients(
     """Who is told, and as what (I4): whoever was told of the opening is told what follows, anybody else of the opening first.
 
     `targets` are the receivers of the incident's level now; `told` says for those who know of the incident whether it is
-    still going on as far as they know.
+    still going on as far as they know. Who wants no end told gets a message that can be edited kept true, silently.
     """
     knowing = [name for name, going_on in told.items() if going_on]
     if kind is Kind.RESOLVED:
-        return {name: kind for name in knowing if name not in receivers or receivers[name].send_resolved}
+        ends = {name: kind for name in knowing if name not in receivers or receivers[name].send_resolved}
+        return ends | {name: Kind.REFRESHED for name in knowing if name not in ends and receivers[name].channel.edits}
     if kind is Kind.REFRESHED:
         return {name: kind for name in knowing if name in receivers and receivers[name].channel.edits}
     if kind is Kind.OPENED:
@@ -208,6 +210,8 @@ class _Story:
 
 
 def _stories(transaction: sa.Connection, incident: int) -> dict[str, _Story]:
-    told = (deliveries.c.incident == incident) & (deliveries.c.kind != Kind.REFRESHED.value)
+    # What died reached nobody: whoever never heard of the opening hears that first, and nothing of the end.
+    reached = (deliveries.c.kind != Kind.REFRESHED.value) & (deliveries.c.state != "dead")
+    told = (deliveries.c.incident == incident) & reached
     rows = transaction.execute(sa.select(deliveries).where(told).order_by(deliveries.c.id))
     return {row.receiver: _Story(row.kind != Kind.RESOLVED.value, row.via) for row in rows}

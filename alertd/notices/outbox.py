@@ -17,12 +17,13 @@ import structlog
 
 from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
-from alertd.errors import AlertdError, DeliveryError
+from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind, Level
+from alertd.notices.delivery import Delivery, facts, redirect
 from alertd.notices.notice import Notice, from_json
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
-from alertd.store.tables import deliveries, notices
+from alertd.store.tables import deliveries, incidents, notices
 
 _log = structlog.get_logger()
 
@@ -41,23 +42,26 @@ PATIENCE_WITH_FALLBACK: Duration = 30 * MINUTE
 PATIENCE: Duration = DAY
 LEAST_ATTEMPTS = 5  # so many at least: time in which nobody tried proves nothing
 
+# What the deployment lacks may come back soon, such as a secret that is being rotated; longer than that, people must act.
+PATIENCE_WHILE_LACKING: Duration = 2 * MINUTE
+LEAST_ATTEMPTS_WHILE_LACKING = 3
+
+
+class Lacking(DeliveryError):
+    """The deployment does not have what the receiver needs, at this moment."""
+
+
 Render = Callable[[str, Notice], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One claimed row of the outbox."""
+class _Outcome:
+    """How an attempt ended: the receipt, or why there is none. `until` (uptime): whoever claimed it holds it no longer."""
 
-    id: int
-    notice: Notice
-    receiver: str
-    via: str
-    kind: Kind
-    key: str
-    attempts: int
-    queued_at: Instant
-    ambiguous: bool
-    lease: str
+    delivery: Delivery
+    channel: str
+    result: Receipt | DeliveryError
+    until: Duration
 
 
 @dataclass
@@ -72,11 +76,14 @@ class Outbox:
     told: Callable[[str, str], None] = lambda _channel, _outcome: None  # each outcome, for metrics
     worker: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     random: random.Random = field(default_factory=random.Random)
-    _paced: dict[str, Duration] = field(default_factory=dict)  # receivers, and until when (uptime) they are left in peace
+    # Receivers, and until when (uptime) they are left in peace: while they are sent something, and while they rest.
+    _paced: dict[str, Duration] = field(default_factory=dict)
+    _unsettled: list[_Outcome] = field(default_factory=list)  # attempts that are over and could not be written yet
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> bool:
         """Deliver one message if one is due. True if there was one: call again at once."""
+        self._settle_kept()
         delivery = self._claim()
         if delivery is None:
             return False
@@ -84,14 +91,10 @@ class Outbox:
         kind = receiver.kind if receiver else "unknown"
         pause = receiver.channel.pace if receiver else 0
         try:
-            receipt = self._send(delivery, receiver)
-        except Exception as raised:  # noqa: BLE001 - one message must not stop the others
-            problem = _as_delivery_error(raised, delivery)
-            pause = max(pause, min(problem.retry_after or 0, LONGEST_PAUSE))
-            self.told(kind, "dead" if self._failed(delivery, problem) else "retried")
-        else:
-            self._sent(delivery, receipt)
-            self.told(kind, "sent")
+            result = self._attempt(delivery, receiver)
+            if isinstance(result, DeliveryError):
+                pause = max(pause, min(result.retry_after or 0, LONGEST_PAUSE))
+            self._settle(_Outcome(delivery, kind, result, self.clock.uptime() + LEASE))
         finally:
             self._rest(delivery.via, pause)
         return True
@@ -102,6 +105,20 @@ class Outbox:
         with self.database.write() as transaction:
             sending = deliveries.c.state == "sending"
             return transaction.execute(sa.update(deliveries).where(sending).values(back)).rowcount
+
+    def revive(self) -> int:
+        """Queue again what reached nobody although its incident still goes on: receivers are mended between two starts.
+
+        Of each story only the newest message is of interest. Returns how many there were.
+        """
+        now = self.clock.now()
+        told = deliveries.c.kind != Kind.REFRESHED.value
+        newest = sa.select(sa.func.max(deliveries.c.id)).where(told).group_by(deliveries.c.incident, deliveries.c.receiver)
+        going_on = sa.select(incidents.c.id).where(incidents.c.closed_at.is_(None))
+        lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest) & deliveries.c.incident.in_(going_on)
+        values = {"state": "queued", "via": deliveries.c.receiver, "attempts": 0, "queued_at": now, "due_at": now}
+        with self.database.write() as transaction:
+            return transaction.execute(sa.update(deliveries).where(lost).values(values)).rowcount
 
     def next_due(self) -> Instant | None:
         """When the next delivery can be tried; None if the outbox is empty."""
@@ -114,9 +131,8 @@ class Outbox:
     def _claim(self) -> Delivery | None:
         with self._guard:
             delivery = self._take()
-            receiver = self.book().receivers.get(delivery.via) if delivery else None
-            if delivery and receiver and receiver.channel.pace:
-                self._paced[delivery.via] = self.clock.uptime() + LEASE  # while it is being sent
+            if delivery:  # one at a time: a receiver that hangs takes one thread, not all
+                self._paced[delivery.via] = self.clock.uptime() + LEASE
             return delivery
 
     def _take(self) -> Delivery | None:
@@ -145,7 +161,10 @@ class Outbox:
         )
 
     def _next(self, now: Instant) -> sa.Select[tuple[object, ...]]:
-        """The oldest delivery that is due and is not kept waiting by an earlier one of its story, or by its receiver's pace."""
+        """The delivery that is due, tried least and oldest, and not kept waiting by its story, or by its receiver's pace.
+
+        Retries come after first attempts: a receiver with many of them must not starve the others.
+        """
         due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + LONGEST_PAUSE)
         ready = (deliveries.c.state == "queued") & due
         abandoned = (deliveries.c.state == "sending") & (deliveries.c.lease_until <= now)
@@ -154,7 +173,8 @@ class Outbox:
         story = (older.c.incident == deliveries.c.incident) & same
         ahead = sa.exists().where(story, older.c.id < deliveries.c.id, older.c.state.in_(("queued", "sending")))
         paced = deliveries.c.via.in_(self._resting())
-        return sa.select(deliveries).where(ready | abandoned, ~ahead, ~paced).order_by(deliveries.c.id).limit(1)
+        turn = (deliveries.c.attempts, deliveries.c.id)
+        return sa.select(deliveries).where(ready | abandoned, ~ahead, ~paced).order_by(*turn).limit(1)
 
     def _resting(self) -> list[str]:
         uptime = self.clock.uptime()
@@ -166,11 +186,50 @@ class Outbox:
             if pause:
                 self._paced[via] = self.clock.uptime() + pause
 
+    def _attempt(self, delivery: Delivery, receiver: Receiver | None) -> Receipt | DeliveryError:
+        try:
+            return self._send(delivery, receiver)
+        except Exception as raised:  # noqa: BLE001 - one message must not stop the others
+            return _as_delivery_error(raised, delivery)
+
+    def _settle(self, outcome: _Outcome) -> None:
+        """Write how an attempt ended. If the store cannot be written now, it is kept in memory; raises StoreError."""
+        try:
+            if isinstance(outcome.result, DeliveryError):
+                told = "dead" if self._failed(outcome.delivery, outcome.result) else "retried"
+            else:
+                self._sent(outcome.delivery, outcome.result)
+                told = "sent"
+        except StoreError:
+            with self._guard:
+                self._unsettled.append(outcome)
+            raise
+        self.told(outcome.channel, told)
+
+    def _settle_kept(self) -> None:
+        """Try again to write what could not be written: a message that was sent must not be repeated for that.
+
+        Once its lease has ended its outcome counts as unknown.
+        """
+        with self._guard:
+            kept, self._unsettled = self._unsettled, []
+        while kept:
+            outcome = kept.pop(0)
+            if outcome.until <= self.clock.uptime():
+                _log.error("outcome not written, the message may be repeated", **facts(outcome.delivery))
+                continue
+            try:
+                self._settle(outcome)
+            except StoreError:
+                with self._guard:
+                    self._unsettled += kept
+                raise
+
     def _send(self, delivery: Delivery, receiver: Receiver | None) -> Receipt:
         if receiver is None:
             raise DeliveryError(f"there is no receiver {delivery.via} any more", permanent=True)
         if lack := receiver.channel.missing(self.access):
-            raise DeliveryError(lack, permanent=True)
+            raise Lacking(lack)
         thread = self._thread(delivery)
         message = Message(
             delivery.key, delivery.kind, Level(delivery.notice.level), self._parts(delivery, receiver), delivery.ambiguous
@@ -179,9 +238,12 @@ class Outbox:
 
     def _parts(self, delivery: Delivery, receiver: Receiver) -> Mapping[str, str]:
         # What was worth telling to others as a change may be the opening for this receiver.
-        parts = self.render(receiver.kind, replace(delivery.notice, kind=delivery.kind))
+        # Where an end is not told, what is edited silently reads as resolved all the same.
+        silent_end = delivery.kind is Kind.REFRESHED and delivery.notice.resolved_at is not None
+        kind = Kind.RESOLVED if silent_end else delivery.kind
+        parts = self.render(receiver.kind, replace(delivery.notice, kind=kind))
         if failure := parts.get("failure"):
-            _log.error("template failed, the built-in text goes out", **_facts(delivery), error=failure)
+            _log.error("template failed, the built-in text goes out", **facts(delivery), error=failure)
         return parts
 
     def _thread(self, delivery: Delivery) -> Receipt | None:
@@ -204,13 +266,15 @@ class Outbox:
         values = {"state": "sent", "sent_at": now, "receipt": dict(receipt), "lease": None, "lease_until": None, "error": None}
         with self.database.write() as transaction:
             transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values))
-        _log.info("sent", **_facts(delivery), attempts=delivery.attempts)
+        _log.info("sent", **facts(delivery), attempts=delivery.attempts)
 
     def _failed(self, delivery: Delivery, problem: DeliveryError) -> bool:
         """Put a delivery back with a later date, or declare it dead. True if it is dead."""
         now, fallback = self.clock.now(), self._fallback(delivery)
-        patience = PATIENCE_WITH_FALLBACK if fallback else PATIENCE
-        tried = delivery.attempts >= LEAST_ATTEMPTS and now - delivery.queued_at >= patience
+        patience, least = PATIENCE_WITH_FALLBACK if fallback else PATIENCE, LEAST_ATTEMPTS
+        if isinstance(problem, Lacking):
+            patience, least = PATIENCE_WHILE_LACKING, LEAST_ATTEMPTS_WHILE_LACKING
+        tried = delivery.attempts >= least and now - delivery.queued_at >= patience
         dead = problem.permanent or tried
         pause = min(max(self._back_off(delivery.attempts), problem.retry_after or 0), LONGEST_PAUSE)
         values: dict[str, object] = {
@@ -225,10 +289,10 @@ class Outbox:
             changed = transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values)).rowcount
             dead = dead and changed > 0
             if dead and fallback:
-                _redirect(transaction, delivery, fallback, now)
+                redirect(transaction, delivery, fallback, now)
         event = "dead" if dead else "not sent, will be tried again" if changed else "not sent, another has taken it up"
         log = _log.error if dead else _log.warning
-        log(event, **_facts(delivery), error=str(problem), attempts=delivery.attempts)
+        log(event, **facts(delivery), error=str(problem), attempts=delivery.attempts)
         return dead
 
     def _fallback(self, delivery: Delivery) -> str | None:
@@ -251,28 +315,5 @@ def _as_delivery_error(problem: Exception, delivery: Delivery) -> DeliveryError:
         return problem
     if isinstance(problem, AlertdError):
         return DeliveryError(str(problem))
-    _log.error("not sent", **_facts(delivery), exc_info=problem)
+    _log.error("not sent", **facts(delivery), exc_info=problem)
     return DeliveryError("alertd made a mistake with this message; its log has the details", ambiguous=True)
-
-
-def _redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> None:
-    """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway."""
-    story = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.receiver == delivery.receiver)
-    rest = (deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")
-    there = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.via == fallback)
-    told = sa.select(deliveries.c.notice).where(there).scalar_subquery()
-    silent = deliveries.c.kind == Kind.REFRESHED.value
-    values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
-    moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))
-    transaction.execute(moved.values(values))
-
-
-def _facts(delivery: Delivery) -> dict[str, object]:
-    return {
-        "delivery": delivery.id,
-        "rule": delivery.notice.rule,
-        "incident": delivery.notice.incident,
-        "kind": delivery.kind.value,
-        "receiver": delivery.receiver,
-        "via": delivery.via,
-    }

@@ -23,7 +23,7 @@ CONVERSATIONS = "https://app.drift.com/conversations/"
 STATUS = {Level.OK: "All right", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
 ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
 ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
-_EXPECTED_ENDS = frozenset({"", Change.RECOVERED, Change.LEFT})
+_EXPECTED_ENDS = frozenset({"", Change.RECOVERED})
 
 
 def icon(notice: Notice) -> str:
@@ -175,14 +175,16 @@ def _groups(notice: Notice, names: Names) -> str:
 def _end(notice: Notice) -> str:
     """How it ended: `It lasted 34 min; the worst was 9 min 3 s. Now the median time … is 4 min.`"""
     now = "" if notice.by else spelled(notice.value, notice.unit)
+    left = notice.reason == Change.LEFT
     return " ".join(
         filter(
             None,
             (
                 f"It lasted {lasted(notice)}." if lasted(notice) else "",
                 _worst(notice),
-                f"Now the {notice.measure} is {now}." if now else "",
-                "" if notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
+                f"Now the {notice.measure} is {now}{span(notice.window)}." if now else "",
+                f"None matches any more: answered, closed, or older than {spell_duration(notice.window)}." if left else "",
+                "" if left or notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
             ),
         )
     )

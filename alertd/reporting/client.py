@@ -14,6 +14,7 @@ from alertd.clock import MINUTE, SECOND, Duration
 from alertd.durations import spell_duration
 from alertd.errors import (
     BadQuery,
+    Malformed,
     Refused,
     ReportingError,
     SettingsError,
@@ -88,11 +89,13 @@ class ReportingClient:
 def judge(answer: Answer, token: str) -> ReportingError | None:
     """What an answer's status means, None if it is one to be read. `token` is kept out of what the API says itself."""
     status = answer.status
-    if status < 400:
+    if status == 200:
         return None
+    if status < 400:
+        return Malformed(f"the API answered with status {status}, which its document does not know")
     if status in (401, 403):
         advice = "check ALERTD_REPORTING__TOKEN: it may have been revoked, or may not read conversations"
-        return Unauthorised(f"the API refuses the token ({status}); {advice}")
+        return Unauthorised(f"the API refuses the token ({status}); {advice}", forbidden=status == 403)
     if status == 429:
         return _too_many(answer.headers)
     said, error_type = _complaint(answer.body)

@@ -32,6 +32,8 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class _Outer(msgspec.Struct):
     count: _Count
     data: msgspec.Raw
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    errors: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def decode(body: bytes, metrics: tuple[str, ...]) -> Table:
@@ -41,6 +43,8 @@ def decode(body: bytes, metrics: tuple[str, ...]) -> Table:
     """
     try:
         outer = _outer(body)
+        if bytes(outer.error) != b"null" or bytes(outer.errors) not in (b"null", b"[]"):
+            raise Malformed("the answer carries an error although its status says that all is well")
         table = _table(outer.count, memoryview(outer.data), metrics)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         problem = _explain(error, body, metrics)

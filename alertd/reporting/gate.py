@@ -22,6 +22,7 @@ class Gate:
         self._refusal: Unauthorised | None = None
         self._token_then = ""
         self._until: Duration = 0
+        self._taken_at: Duration | None = None
 
     def check(self) -> None:
         """Raise the refusal again, without a call, while it is not time to try."""
@@ -33,15 +34,18 @@ class Gate:
             self._until = self._clock.uptime() + PROBE_EVERY  # this caller probes; the others go on waiting
 
     def close(self, refusal: Unauthorised) -> None:
-        """The token was refused."""
+        """The token was refused. A 403 is the query's own, as long as the token was good for another a moment ago."""
         with self._lock:
+            recently = self._taken_at is not None and self._clock.uptime() - self._taken_at < PROBE_EVERY
+            if refusal.forbidden and recently:
+                return
             self._refusal, self._token_then = refusal, self._fingerprint()
             self._until = self._clock.uptime() + PROBE_EVERY
 
     def open(self) -> None:
         """The token was taken."""
         with self._lock:
-            self._refusal = None
+            self._refusal, self._taken_at = None, self._clock.uptime()
 
     def _fingerprint(self) -> str:
         return hashlib.sha256((self._token() or "").encode()).hexdigest()

@@ -45,6 +45,12 @@ _ARITY: dict[Operation, tuple[int, float]] = dict.fromkeys(Operation, (1, 1)) | 
     Operation.NOT_HAS_PROPERTY: (0, 0),
 }
 
+# What other languages call them: letter by letter some of these are closest to their opposite.
+_OTHER_WORDS = {
+    "NEQ": "NOT_EQ", "NE": "NOT_EQ", "!=": "NOT_EQ", "<>": "NOT_EQ", "EQUALS": "EQ", "=": "EQ", "==": "EQ",
+    ">": "GT", ">=": "GTE", "<": "LT", "<=": "LTE", "EXISTS": "HAS_PROPERTY", "NOT_EXISTS": "NOT_HAS_PROPERTY",
+}  # fmt: skip
+
 # The value is a part of the property's values here, so an enumeration does not bind it.
 _PARTIAL = frozenset({Operation.CONTAINS, Operation.NOT_CONTAINS})
 
@@ -108,7 +114,9 @@ def parse_operation(name: str) -> Operation:
     try:
         return Operation(name)
     except ValueError:
-        raise QueryError(f'there is no operation "{name}"', ("operation",), suggest(name, Operation)) from None
+        meant = _OTHER_WORDS.get(name.upper()) or suggest(name, Operation)
+        known = "" if meant else f"; there are {', '.join(Operation)}"
+        raise QueryError(f'there is no operation "{name}"{known}', ("operation",), meant) from None
 
 
 def _check_count(operation: Operation, values: tuple[Value, ...]) -> None:

@@ -77,7 +77,7 @@ def _sources(path: Path) -> Iterator[Source]:
     elif root.is_dir():
         yield from _below(path, root)
     else:
-        raise RulebookError(f"there is no folder or file {_shown(path)}; name the folder that has the rules")
+        raise RulebookError(f"there is no folder or file {_shown(path)}; name the rules with ALERTD_RULES or --rules")
 
 
 def _below(folder: Path, root: Path) -> Iterator[Source]:

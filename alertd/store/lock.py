@@ -46,7 +46,7 @@ def holder(place: Path | Server | None) -> str | None:
 
 @contextmanager
 def _hold_file(path: Path) -> Iterator[None]:
-    place = path.with_name(path.name + ".lock")
+    place = _beside(path)
     try:
         handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
@@ -59,7 +59,7 @@ def _hold_file(path: Path) -> Iterator[None]:
 
 
 def _holder_of_file(path: Path) -> str | None:
-    place = path.with_name(path.name + ".lock")
+    place = _beside(path)
     if not place.exists():
         return None
     with place.open("rb") as file:
@@ -68,6 +68,12 @@ def _holder_of_file(path: Path) -> str | None:
         except BlockingIOError:
             return file.read(20).decode("ascii", "replace").strip() or "unknown"
     return None
+
+
+def _beside(path: Path) -> Path:
+    """The lock file beside the store itself, whatever links lead there."""
+    real = path.resolve()
+    return real.with_name(real.name + ".lock")
 
 
 def _lock_file(handle: int, path: Path) -> None:

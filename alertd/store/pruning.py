@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from alertd.clock import Instant
+from alertd.facts import CONVERSATION
 from alertd.store.database import Database
 from alertd.store.tables import decisions, deliveries, incidents
 
@@ -15,10 +16,14 @@ _BATCH = 1_000
 def prune(database: Database, before: Instant) -> int:
     """Delete decision records and closed incidents, with their notices and deliveries, that ended before that instant.
 
-    The newest record of each group stays, and so does an incident of which something is still to be sent.
+    The newest record of each rule stays, and of each of its groups except single conversations, which would add up for ever;
+    and so does an incident of which something is still to be sent.
     """
-    newest = sa.select(sa.func.max(decisions.c.id)).group_by(decisions.c.rule, decisions.c.group).scalar_subquery()
-    old = sa.select(decisions.c.id).where(decisions.c.last_at < before, decisions.c.id.not_in(newest))
+    of_rule = sa.select(sa.func.max(decisions.c.id)).group_by(decisions.c.rule).scalar_subquery()
+    lasting = decisions.c.group.not_like(f"{CONVERSATION}=%")
+    of_group = sa.select(sa.func.max(decisions.c.id)).where(lasting).group_by(decisions.c.rule, decisions.c.group)
+    gone = decisions.c.id.not_in(of_rule) & decisions.c.id.not_in(of_group.scalar_subquery())
+    old = sa.select(decisions.c.id).where(decisions.c.last_at < before, gone)
     unsent = sa.select(deliveries.c.incident).where(deliveries.c.state.in_(("queued", "sending"))).scalar_subquery()
     over = sa.select(incidents.c.id).where(incidents.c.closed_at < before, incidents.c.id.not_in(unsent))
     return _delete(database, decisions, old) + _delete(database, incidents, over)

@@ -8,8 +8,8 @@ import socket
 import threading
 from asyncio import Server
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -189,3 +189,61 @@ def mail_server(**options: Any) -> Iterator[FakeMailbox]:
         yield box
     finally:
         controller.stop()
+
+
+@contextmanager
+def dripping(first: bytes, drop: bytes) -> Iterator[int]:
+    """A server that says `first` and then drips for ever, at any time less than a timeout; its port."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(first)
+        while not over.wait(0.01):
+            connection.sendall(drop)
+
+    with _talking(talk) as port:
+        yield port
+
+
+@contextmanager
+def saying(*lines: str, end: bytes = b"\r\n") -> Iterator[int]:
+    """A mail server that answers each command with the next line, whatever the command is, and then hangs up; its port.
+
+    The last line has this `end`.
+    """
+
+    def talk(connection: socket.socket, _over: threading.Event) -> None:
+        heard = connection.makefile("rb")
+        with heard:
+            for number, line in enumerate(lines, 1):
+                connection.sendall(line.encode() + (end if number == len(lines) else b"\r\n"))
+                if number == len(lines):
+                    connection.shutdown(socket.SHUT_WR)
+                if line.startswith("354 go"):
+                    while heard.readline().strip() != b".":
+                        pass
+                elif not heard.readline():
+                    return
+
+    with _talking(talk) as port:
+        yield port
+
+
+@contextmanager
+def _talking(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[int]:
+    over = threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):  # they hang up, or the test is over before anybody called
+            connection, _ = server.accept()
+            with connection:
+                talk(connection, over)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield int(server.getsockname()[1])
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import logging
@@ -24,7 +25,7 @@ from alertd.channels.base import Access, MailAccess, Message
 from alertd.channels.email import CHANNEL, Email, compose, failed
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
-from tests.channels.servers import FakeMailbox, mail_server
+from tests.channels.servers import FakeMailbox, dripping, mail_server, saying
 
 KEY = "0d9f5bd4-4a36-5b0e-9f3e-2b1c6a6f7d11"
 PARTS = {
@@ -223,7 +224,64 @@ def test_what_breaks_says_where_to_look_and_is_ambiguous_only_after_the_text(pro
     assert (after.ambiguous, after.permanent) == (True, False)
 
 
+@pytest.mark.parametrize("kind", ["none", "starttls", "tls"])
+@pytest.mark.parametrize(("first", "drop"), [(b"", b"2"), (b"220 hello\r\n", b"2"), (b"", b"220-hello\r\n")])
+def test_a_server_that_drips_is_left_at_the_deadline(first: bytes, drop: bytes, kind: str) -> None:
+    with dripping(first, drop) as port:
+        problem = failure(FakeMailbox(port), tls=kind, deadline=200)
+    assert (problem.ambiguous, problem.permanent) == (False, False)
+
+
+def test_what_was_cut_at_the_deadline_says_so() -> None:
+    broke = smtplib.SMTPServerDisconnected("x")
+    assert "within 60 s" in str(failed(broke, certain=True, late=60_000))
+    assert failed(broke, certain=False, late=60_000).ambiguous
+
+
+@pytest.mark.parametrize("greeting", ["554 blocked", "550 no", "421 busy", "hello", "5" * 9_000, "220-hello\r\n" * 20_000])
+def test_a_server_that_does_not_greet_us_is_tried_again(greeting: str) -> None:
+    with saying(greeting) as port:
+        problem = failure(FakeMailbox(port))
+    assert (problem.ambiguous, problem.permanent) == (False, False)
+
+
+@pytest.mark.parametrize("answer", ["what?", "5" * 9_000, "999 x", "200 perhaps", "354 more"])
+def test_an_odd_answer_to_the_text_is_ambiguous(answer: str) -> None:
+    with saying("220 hello", "250 mail", "250 sender", "250 one", "250 two", "354 go", answer) as port:
+        problem = failure(FakeMailbox(port))
+    assert (problem.ambiguous, problem.permanent) == (True, False)
+
+
+@pytest.mark.parametrize("answer", ["what?", "5" * 9_000, "999 x"])
+def test_an_odd_answer_before_the_text_is_tried_again(answer: str) -> None:
+    with saying("220 hello", "250 mail", answer) as port:
+        problem = failure(FakeMailbox(port))
+    assert (problem.ambiguous, problem.permanent) == (False, False)
+
+
+def test_half_an_answer_to_the_text_is_no_answer() -> None:
+    with saying("220 hello", "250 mail", "250 sender", "250 one", "250 two", "354 go", "250", end=b"") as port:
+        assert failure(FakeMailbox(port)).ambiguous
+
+
 # TLS and login
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"), [(535, True), (500, True), (554, True), (454, False), (421, False), (999, False)]
+)
+def test_nothing_that_is_said_during_the_login_is_passed_on(
+    status: int, caplog: pytest.LogCaptureFixture, *, permanent: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    echo = base64.b64encode(f"\0alertd\0{PASSWORD}".encode()).decode()
+    with saying("220 hello", "250-mail\r\n250 AUTH PLAIN", f"{status} no such command: AUTH PLAIN {echo}") as port:
+        problem = failure(FakeMailbox(port), username="alertd", password=lambda: PASSWORD)
+    assert (problem.permanent, problem.ambiguous) == (permanent, False)
+    assert str(status) in str(problem)
+    told = "".join(traceback.format_exception(problem)) + caplog.text
+    assert echo not in told
+    assert "no such command" not in told
 
 
 def test_a_server_without_starttls_gets_nothing(box: FakeMailbox) -> None:

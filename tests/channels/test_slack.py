@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from alertd.channels.base import Access, Message, SlackAccess
 from alertd.channels.slack import CHANNEL, REPEAT, Slack
-from alertd.channels.slack.refusals import PERMANENT, SHAPE, broken, retry_after
+from alertd.channels.slack.refusals import PERMANENT, SHAPE, broken, moved, retry_after
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
-from tests.channels.servers import SECRET_PATH, TOKEN, FakeSlack, Scripted, complaint, slack_server
+from tests.channels.servers import SECRET_PATH, TOKEN, FakeSlack, Scripted, complaint, dripping, slack_server
 
 KEY = "0d9f5bd4-4a36-5b0e-9f3e-2b1c6a6f7d11"
 PARTS = {
@@ -370,7 +370,74 @@ def test_a_wait_is_read_as_whole_seconds() -> None:
     assert [retry_after(text) for text in (" 12 ", "1.5", "", None, "٣")] == [12_000, 30_000, 30_000, 30_000, 30_000]
 
 
+@pytest.mark.parametrize(
+    "body", ['{"ok":"no"}', '{"ok":1}', '{"ok":null}', "[]", "[1]", '"x"', "3", "null", "", "{", "[" * 9_999]
+)
+@pytest.mark.parametrize("status", [200, 201, 502])
+@pytest.mark.parametrize("channel", [BOT, HOOK])
+def test_an_answer_that_is_not_slacks_leaves_it_open(slack: FakeSlack, channel: Slack, status: int, body: str) -> None:
+    slack.script.append(Scripted(body, status))
+    problem = failure(slack, channel)
+    assert (problem.ambiguous, problem.permanent) == (True, False)
+
+
+def test_an_odd_answer_in_unknown_letters_is_read_all_the_same(slack: FakeSlack) -> None:
+    slack.script.append(Scripted("?", 200, {"Content-Type": "text/plain; charset=nobody-knows"}))
+    assert failure(slack).ambiguous
+
+
+# Redirects and slow servers
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("channel", "setting"), [(BOT, "ALERTD_SLACK__URL"), (HOOK, "SUPPORT_WEBHOOK_URL")])
+def test_a_redirect_is_not_followed_and_only_its_host_is_named(
+    slack: FakeSlack, channel: Slack, setting: str, status: int
+) -> None:
+    with slack_server() as other:
+        slack.script.append(Scripted("ok", status, {"Location": other.url + TOKEN}))
+        problem = failure(slack, channel)
+        assert other.calls == []
+    assert (problem.permanent, problem.ambiguous) == (True, False)
+    assert "redirects to 127.0.0.1" in str(problem)
+    assert setting in str(problem)
+    assert "canary" not in str(problem)
+    assert len(slack.calls) == 1
+
+
+@pytest.mark.parametrize("location", [None, "", "/elsewhere", "https://[x", "https://a\x80b/"])
+def test_a_redirect_to_nowhere_is_permanent_too(location: str | None) -> None:
+    assert moved(location, "ALERTD_SLACK__URL").permanent
+
+
+@pytest.mark.parametrize("channel", [BOT, HOOK])
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\nok"])
+def test_a_server_that_drips_is_left_at_the_deadline(channel: Slack, first: bytes) -> None:
+    with dripping(first, b" ") as port:
+        base = f"http://127.0.0.1:{port}"
+        slow = SlackAccess(f"{base}/api/", lambda: TOKEN, deadline=200)
+        with pytest.raises(DeliveryError) as caught:
+            channel.send(OPENED, None, Access(slack=slow, secret=lambda _name: base + SECRET_PATH))
+    assert (caught.value.ambiguous, caught.value.permanent) == (True, False)
+
+
 # Secrets
+
+
+@pytest.mark.parametrize(
+    "url", ["http://slack.example.com/api/", "http://127.0.0.1.example.com/api/", "ftp://x/", "https://", "https://[x"]
+)
+def test_a_token_is_not_sent_where_others_can_read_it(url: str) -> None:
+    reached = Access(slack=SlackAccess(url, lambda: TOKEN))
+    assert "ALERTD_SLACK__URL" in (BOT.missing(reached) or "")
+    with pytest.raises(DeliveryError, match="https://") as caught:
+        BOT.send(OPENED, None, reached)
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("url", ["https://slack.com/api/", "http://localhost:1/api/", "http://[::1]:1/api/"])
+def test_addresses_that_keep_the_token_private_are_taken(url: str) -> None:
+    assert BOT.missing(Access(slack=SlackAccess(url, lambda: TOKEN))) is None
 
 
 @pytest.mark.parametrize(

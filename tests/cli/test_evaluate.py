@@ -157,11 +157,10 @@ def test_a_wrong_token_is_an_error_that_says_what_to_check(served: tuple[Path, s
     assert "altogether" not in ran.out + ran.err
 
 
-def test_a_missing_token_is_an_error_that_names_the_setting(served: tuple[Path, str]) -> None:
-    ran = evaluate(served, "how-many", "--at", AT, "--json", token="")
-    (verdict,) = ran.json["verdicts"]
-    assert (verdict["evidence"], verdict["level"]) == ("error", None)
-    assert "ALERTD_REPORTING__TOKEN is not set" in verdict["reason"]
+def test_a_missing_token_is_wrong_use(served: tuple[Path, str]) -> None:
+    ran = evaluate(served, "--json", token="")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("alertd: ALERTD_REPORTING__TOKEN is not set.\nPut Drift's API token into the environment")
 
 
 def test_a_stopped_api_is_an_error_that_says_what_to_check(tmp_path: Path, rules: Path) -> None:

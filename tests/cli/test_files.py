@@ -146,7 +146,7 @@ def test_warnings_fail_only_under_strict(tmp_path: Path, rules: Path) -> None:
 def test_a_missing_folder_is_wrong_use(tmp_path: Path) -> None:
     ran = alertd(tmp_path, "check", "nowhere")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == "alertd: there is no folder or file nowhere; name the folder that has the rules\n"
+    assert ran.err == "alertd: there is no folder or file nowhere; name the rules with ALERTD_RULES or --rules\n"
 
 
 def test_an_unknown_format_is_wrong_use(tmp_path: Path, rules: Path) -> None:

@@ -158,6 +158,13 @@ def test_a_share_over_a_text_is_the_ids_that_both_answers_have() -> None:
     assert verdict.examples == (2, 4)
 
 
+def test_the_examples_of_a_share_are_on_its_wrong_side() -> None:
+    rule = a_rule(measure=SHARE, direction="below", warning=(0.9, 0.9))
+    verdict = only(rule, a_table(ids=[1, 2, 3, 4]), a_table(ids=[2, 4]))
+    assert verdict.level is Level.WARNING
+    assert verdict.examples == (1, 3)
+
+
 def test_examples_are_the_conversations_that_stand_out_most() -> None:
     table = a_table(ids=[10, 20, 30, 40, 50], **{TTR: [7 * MINUTE, 9 * MINUTE, None, 8 * MINUTE, 1 * MINUTE]})
     assert only(a_rule(), table).examples == (20, 40, 10)
@@ -222,3 +229,9 @@ def test_waiting_is_judged_as_of_the_windows_end() -> None:
     assert only(rule, a_table(**columns)).value == 6.0 * MINUTE
     closed = columns | {"firstCloseAt": [START - SECOND]}
     assert only(rule, a_table(**closed)).value == 0.0
+
+
+def test_a_share_whose_own_query_brings_nothing_is_zero() -> None:
+    rule = a_rule(measure=SHARE, warning=(0.2, 0.2))
+    verdict = only(rule, a_table(ids=[1, 2, 3]), a_table(ids=[]))
+    assert (verdict.value, verdict.level, verdict.examples) == (0, Level.OK, ())

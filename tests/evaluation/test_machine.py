@@ -164,6 +164,13 @@ def test_a_group_that_is_seen_again_is_not_nearly_forgotten(seen: Seen) -> None:
     assert all(move.after.fires for move in moves)
 
 
+def test_a_conversation_of_a_rule_that_has_other_groups_now_is_not_said_to_have_left() -> None:
+    alert = drive(a_rule(by=CONVERSATION), BAD, alert=Alert("slow", Group(CONVERSATION, 7)))[-1].after
+    moves = drive(a_rule(by="lastAgentId"), *["gone"] * 12, alert=alert, at=START + EVERY)
+    assert [move.after.state for move in moves] == [State.FIRING] * 11 + [State.INACTIVE]
+    assert moves[-1].change is Change.UNOBSERVED
+
+
 def test_a_changed_question_starts_for_again_and_leaves_what_fires() -> None:
     rule = a_rule(hold=10 * MINUTE)
     pending, firing = drive(rule, BAD, BAD)[-1].after, drive(rule, BAD, BAD, BAD)[-1].after

@@ -63,6 +63,13 @@ def test_only_rules_that_are_due_are_returned() -> None:
     assert [each.rule.id for each in all_due(rules, {"a": START, "b": START}, START, now)] == ["a"]
 
 
+def test_a_rule_that_was_added_waits_for_its_first_instant() -> None:
+    rules, now = {each.id: each for each in (a_rule(id="old"), a_rule(id="new"), a_rule(id="newest"))}, START + 7 * MINUTE
+    known = {"old": START, "new": START + 6 * MINUTE}
+    assert [each.rule.id for each in all_due(rules, {}, known, now)] == ["old"]
+    assert [each.rule.id for each in all_due(rules, {}, known, START + 10 * MINUTE)] == ["old", "new"]
+
+
 def grid(every: Duration, first: Instant, last: Instant) -> list[Instant]:
     """The instants of the grid in (first, last], one by one."""
     return [each for each in range(first - first % every, last + 1, every) if each > first]

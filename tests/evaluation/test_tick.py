@@ -373,6 +373,19 @@ def story(rule: Rule) -> Mapping[str, Judged]:
     }
 
 
+def test_many_groups_are_settled_with_few_statements(database: Database) -> None:
+    rule, statements = scored(by=CONVERSATION), list[str]()
+    world = World.of(database, rule)
+    sa.event.listen(database._engine, "before_cursor_execute", lambda *seen: statements.append(str(seen[2])))
+    for at in (START, START + 5 * MINUTE, START + 10 * MINUTE):
+        verdicts = tuple(a_verdict(20.0, at=at, group=Group(CONVERSATION, number)) for number in range(1_200))
+        with database.write() as transaction:
+            settle(transaction, Judged(Due(rule, at), verdicts), world.book, at)
+    assert len(statements) < 60
+    assert [row[0] for row in world.rows("decisions", "evaluations")] == [1] * 1_200 + [2] * 1_200
+    assert len(world.alerts) == 1_200
+
+
 class Cut(Exception):
     """The plug is pulled."""
 

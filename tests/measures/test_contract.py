@@ -49,9 +49,11 @@ def called(name: str, argument: Any = ...) -> Measure:
 def sample_for(measure: Measure, case: Case, *, as_waited: bool = False) -> Sample:
     """A sample with just the columns that a rule of this measure asks for."""
     needs = needs_of(a_rule(measure=measure, as_waited=as_waited, by="lastAgentId"), START)
-    rows = tuple({name: row[name] for name in needs.selection.metrics if name in row} for row in case.rows)
+    rows = tuple({name: row[name] for name in needs.selection.selection.metrics if name in row} for row in case.rows)
     narrow = Case(rows, case.groups, case.count)
-    return narrow.sample(as_waited=as_waited, chosen=[1, 2] if needs.numerator else None, extra=sorted(needs.selection.metrics))
+    return narrow.sample(
+        as_waited=as_waited, chosen=[1, 2] if needs.numerator else None, extra=sorted(needs.selection.selection.metrics)
+    )
 
 
 FULL = {name: 5.0 for name, each in PROPERTIES.items() if each.numeric}

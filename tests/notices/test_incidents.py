@@ -101,8 +101,10 @@ def test_firing_again_soon_goes_on_in_the_same_incident(later: int, reopened: bo
 
 
 RECEIVERS: Mapping[str, Receiver] = {
-    name: Receiver(name, "fake", FakeChannel(editable=name == "edits"), send_resolved=name != "quiet")
-    for name in ("a", "b", "edits", "quiet")
+    name: Receiver(
+        name, "fake", FakeChannel(editable=name in ("edits", "silent")), send_resolved=name not in ("quiet", "silent")
+    )
+    for name in ("a", "b", "edits", "quiet", "silent")
 }
 TOLD = {"a": True, "b": False, "quiet": True, "edits": True, "gone": True}
 O, X, R, F = Kind.OPENED, Kind.CHANGED, Kind.RESOLVED, Kind.REFRESHED  # noqa: E741 - four letters for a table
@@ -115,6 +117,7 @@ WHO: list[tuple[Kind, list[str], dict[str, bool], dict[str, Kind]]] = [
     (X, [], {"a": True, "b": False}, {"a": X}),
     (X, ["b"], {"b": False}, {"b": O}),
     (R, ["b"], TOLD, {"a": R, "edits": R, "gone": R}),
+    (R, [], {"a": True, "silent": True, "quiet": True}, {"a": R, "silent": F}),
     (F, ["a", "edits"], TOLD, {"edits": F}),
     (F, ["edits"], {"edits": False}, {}),
 ]
@@ -157,7 +160,8 @@ def test_a_reopening_is_told_as_an_opening_of_the_same_incident(database: Databa
     assert world.rows("incident") == [1, 1, 1, 1, 2]
     bodies = [from_json(body) for body in world.rows("body", table="notices")]
     assert [body.reopened for body in bodies] == [False, False, True, False, False]
-    assert bodies[2].opened_at == bodies[0].opened_at
+    assert bodies[2].opened_at == bodies[2].at  # how long it lasts belongs to its own peak
+    assert bodies[3].opened_at == bodies[2].at
 
 
 def test_after_a_fallback_was_told_instead_a_level_that_tells_it_itself_does_not_tell_it_twice(database: Database) -> None:
@@ -165,6 +169,9 @@ def test_after_a_fallback_was_told_instead_a_level_that_tells_it_itself_does_not
     world = Stage(database, rule, {"warn": FakeChannel(), "spare": FakeChannel()}, fallback="spare")
     world.check({1: BAD})
     world.channels["warn"].taken.lack = "no token"
+    for _ in range(3):
+        world.send()
+        world.clock.advance(MINUTE)
     world.send()
     assert world.rows("via") == ["spare"]
     world.check({1: AWFUL}), world.send()

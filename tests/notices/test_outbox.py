@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, HOUR, MINUTE, SECOND
-from alertd.errors import DeliveryError, SettingsError
+from alertd.errors import DeliveryError, SettingsError, StoreError
 from alertd.facts import Kind, Level
 from alertd.notices.outbox import FIRST_RETRY, LEASE, LEAST_ATTEMPTS, LONGEST_PAUSE, LONGEST_RETRY
 from alertd.notices.trial import send_trial
 from alertd.rulebook.rule import Receiver
 from alertd.store.database import Database
 from alertd.testing import FakeChannel
-from tests.notices.stage import BAD, Stage, a_levelled_rule
+from tests.notices.stage import AWFUL, BAD, Stage, a_levelled_rule
 
 RETRY = DeliveryError("no connection")
 AMBIGUOUS = DeliveryError("no answer", ambiguous=True)
@@ -49,6 +52,27 @@ def fail(stage: Stage, *problems: BaseException | None, receiver: str = "team") 
 
 def got(stage: Stage, receiver: str = "team") -> list[Message]:
     return [message for message, _ in stage.channels[receiver].taken.messages]
+
+
+def try_for(stage: Stage, long: int) -> None:
+    """Send what is due, every ten seconds."""
+    for _ in range(long // (10 * SECOND)):
+        stage.send()
+        stage.clock.advance(10 * SECOND)
+    stage.send()
+
+
+@contextmanager
+def unwritable(database: Database) -> Iterator[None]:
+    """Nothing can be settled: another program holds the store."""
+
+    def locked(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("UPDATE deliveries") and "sent" in str(parameters):
+            raise sqlite3.OperationalError("database is locked")
+
+    sa.event.listen(database._engine, "before_cursor_execute", locked)
+    yield
+    sa.event.remove(database._engine, "before_cursor_execute", locked)
 
 
 def test_nothing_to_do_is_said_at_once(stage: Stage) -> None:
@@ -133,6 +157,34 @@ def test_messages_of_one_story_come_in_order_however_often_they_fail(stage: Stag
         stage.clock.advance(MINUTE)
     assert [each.kind.value for each in got(stage)] == ["opened", "changed", "changed", "resolved"]
     assert stage.rows("state") == ["sent"] * 3
+
+
+def test_while_one_message_of_a_story_is_being_sent_the_next_one_waits(stage: Stage) -> None:
+    stage.check({1: BAD}), stage.check({})
+    first = stage.outbox._claim()
+    assert first is not None
+    assert stage.outbox._claim() is None
+    stage.outbox._sent(first, {})
+    stage.outbox._rest("team", 0)
+    second = stage.outbox._claim()
+    assert second is not None
+    assert (first.kind, second.kind) == (Kind.OPENED, Kind.RESOLVED)
+
+
+def test_a_story_that_goes_two_ways_is_in_order_too(database: Database) -> None:
+    """The opening is on its way to the fallback, the change stays with the receiver since the fallback is told it anyway."""
+    notify = {Level.WARNING: ("team",), Level.CRITICAL: ("team", "spare")}
+    stage = Stage(database, a_levelled_rule(notify=notify), {"team": FakeChannel(), "spare": FakeChannel()}, "spare")
+    stage.check({1: BAD}), stage.check({1: AWFUL})
+    fail(stage, PERMANENT)
+    fail(stage, RETRY, receiver="spare")
+    stage.send()
+    assert stage.rows("receiver", "via", "state") == [
+        ("team", "spare", "queued"), ("team", "team", "queued"), ("spare", "spare", "queued"),
+    ]  # fmt: skip
+    stage.clock.advance(LONGEST_RETRY)
+    stage.send()
+    assert (stage.channels["team"].kinds, stage.channels["spare"].kinds) == (["changed"], ["opened", "opened"])
 
 
 def test_one_receiver_that_fails_holds_up_nobody_else(database: Database) -> None:
@@ -234,21 +286,49 @@ def test_a_reopening_tries_the_receiver_itself_again(database: Database) -> None
 
 def test_the_fallback_is_not_told_twice_what_it_is_told_anyway(database: Database) -> None:
     stage = a_stage(database, "team", "spare", fallback="spare")
-    fail(stage, PERMANENT, PERMANENT)
+    fail(stage, PERMANENT)
     stage.check({1: BAD}), stage.send()
     stage.check({}), stage.send()
     assert stage.channels["spare"].kinds == ["opened", "resolved"]
-    assert stage.rows("receiver", "state") == [
-        ("team", "dead"), ("spare", "sent"), ("team", "dead"), ("spare", "sent"),
-    ]  # fmt: skip
+    assert stage.rows("receiver", "state") == [("team", "dead"), ("spare", "sent"), ("spare", "sent")]
+
+
+def test_whoever_could_not_be_told_of_the_opening_is_told_of_it_when_there_is_more_to_tell(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    stage.check({1: BAD, 2: BAD}), stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == ["opened", "resolved"]
+
+
+def test_a_start_tells_again_what_reached_nobody_and_still_goes_on(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    assert stage.outbox.revive() == 1
+    stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == ["opened", "resolved"]
+    assert stage.outbox.revive() == 0
+
+
+def test_whoever_never_heard_of_the_opening_hears_nothing_of_the_end(database: Database) -> None:
+    stage = a_stage(database)
+    fail(stage, PERMANENT)
+    stage.check({1: BAD}), stage.send()
+    stage.check({}), stage.send()
+    assert stage.channels["team"].kinds == []
 
 
 def test_the_fallback_is_told_once_when_two_receivers_are_dead(database: Database) -> None:
     stage = a_stage(database, "a", "b", fallback="spare")
     for name in ("a", "b"):
         stage.channels[name].taken.lack = "the bot token is not set"
-    stage.check({1: BAD}), stage.send()
-    stage.check({}), stage.send()
+    stage.check({1: BAD})
+    try_for(stage, 3 * MINUTE)
+    stage.check({})
+    try_for(stage, 3 * MINUTE)
     assert stage.channels["spare"].kinds == ["opened", "resolved"]
 
 
@@ -340,10 +420,72 @@ def test_a_message_that_cannot_be_rendered_is_tried_again(stage: Stage) -> None:
     assert stage.rows("state") == ["sent"]
 
 
-def test_a_receiver_that_lacks_something_is_dead_at_once_and_says_what(stage: Stage) -> None:
+def test_a_receiver_that_lacks_something_is_dead_soon_and_says_what(stage: Stage) -> None:
     stage.channels["team"].taken.lack = "set SUPPORT_WEBHOOK_URL"
-    stage.check({1: BAD}), stage.send()
+    stage.check({1: BAD})
+    try_for(stage, MINUTE)
+    assert stage.rows("state", "error") == [("queued", "set SUPPORT_WEBHOOK_URL")]
+    try_for(stage, 2 * MINUTE)
     assert stage.rows("state", "error") == [("dead", "set SUPPORT_WEBHOOK_URL")]
+
+
+def test_a_secret_that_is_missing_while_it_rotates_costs_a_retry(database: Database) -> None:
+    stage = a_stage(database, fallback="spare")
+    stage.channels["team"].taken.lack = "ALERTD_SLACK__BOT_TOKEN is empty"
+    stage.check({1: BAD}), stage.send()
+    stage.channels["team"].taken.lack = None
+    try_for(stage, MINUTE)
+    assert (stage.channels["team"].kinds, stage.channels["spare"].kinds) == (["opened"], [])
+
+
+def test_a_receiver_is_sent_one_message_at_a_time_and_others_go_on(database: Database) -> None:
+    stage = a_stage(database, "hangs", "works")
+    two_incidents(stage)
+    claimed = [stage.outbox._claim() for _ in range(3)]
+    assert [each.via if each else None for each in claimed] == ["hangs", "works", None]
+
+
+def test_retries_of_one_receiver_come_after_first_attempts_of_others(database: Database) -> None:
+    stage = a_stage(database, "broken", "works")
+    fail(stage, *[RETRY] * 9, receiver="broken")
+    stage.check({1: BAD}), stage.check({})
+    assert stage.outbox.step()
+    stage.clock.advance(LONGEST_RETRY)
+    claimed = stage.outbox._claim()
+    assert claimed
+    assert (claimed.via, claimed.attempts) == ("works", 1)
+
+
+def test_a_sent_message_whose_outcome_cannot_be_written_is_not_repeated(stage: Stage) -> None:
+    stage.check({1: BAD})
+    with unwritable(stage.database):
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                stage.outbox.step()
+    assert stage.rows("state") == ["sending"]
+    stage.clock.advance(MINUTE)
+    assert stage.send() == 0
+    assert stage.rows("state", "attempts", "receipt") == [("sent", 1, {"root": got(stage)[0].key})]
+    assert len(got(stage)) == 1
+
+
+def test_after_its_lease_an_outcome_that_was_never_written_counts_as_unknown(stage: Stage) -> None:
+    stage.check({1: BAD})
+    with unwritable(stage.database), pytest.raises(StoreError):
+        stage.outbox.step()
+    stage.clock.advance(LEASE)
+    assert stage.send() == 1
+    assert [each.repeat for each in got(stage)] == [False, True]
+
+
+def test_the_end_makes_a_message_true_where_it_is_not_told(database: Database) -> None:
+    rule = a_levelled_rule(notify=dict.fromkeys(Level, ("team",)))
+    stage = Stage(database, rule, {"team": FakeChannel(editable=True)}, quiet=frozenset({"team"}))
+    stage.check({1: BAD}), stage.check({}), stage.send()
+    assert [(each.kind, each.parts["news"]) for each in got(stage)] == [
+        (Kind.OPENED, "opened warning"),
+        (Kind.REFRESHED, "resolved warning"),
+    ]
 
 
 def test_a_receiver_that_is_no_more_hands_over_to_the_fallback(database: Database) -> None:
@@ -399,6 +541,7 @@ def test_a_thread_whose_root_was_lost_goes_on_in_the_newest_one(stage: Stage) ->
     claimed = stage.check({1: BAD, 2: BAD}) and stage.outbox._claim()
     assert claimed
     stage.outbox._sent(claimed, {"root": "new"})
+    stage.outbox._rest("team", 0)
     stage.check({}), stage.send()
     assert stage.channels["team"].taken.messages[-1][1] == {"root": "new"}
 

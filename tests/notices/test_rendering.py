@@ -123,7 +123,10 @@ def message(parts: Mapping[str, str]) -> dict[str, object]:
         ),
         (
             *(SLOW, Kind.RESOLVED, "First answers are slow: over after 29 min"),
-            "It lasted 29 min. The worst was 9 min 3 s. Now the median time to the first answer is 3 min 36 s.",
+            (
+                "It lasted 29 min. The worst was 9 min 3 s. Now the median time to the first answer is 3 min 36 s "
+                "over the last hour."
+            ),
         ),
         (SLOW, Kind.TEST, "First answers are slow", "This is a test of alertd. Nothing is wrong."),
     ],

@@ -311,3 +311,10 @@ def test_nothing_but_a_reporting_error_ever_comes_out(body: bytes, data: Any) ->
         body = body[:at] + data.draw(st.binary(max_size=3)) + body[at + 1 :]
     with suppress(ReportingError):
         decode(body, METRICS)
+
+
+@pytest.mark.parametrize("key", ["error", "errors"])
+def test_an_answer_that_carries_an_error_is_none(key: str) -> None:
+    body = json.dumps({"count": 0, "data": [], key: [{"message": "Query timed out after 10 seconds"}]}).encode()
+    with pytest.raises(Malformed, match="carries an error"):
+        decode(body, ())

@@ -111,3 +111,15 @@ def test_the_token_itself_is_not_kept(gate: Gate, token: Token) -> None:
     token.value = "a-secret-token"
     gate.close(Unauthorised("no"))
     assert "a-secret-token" not in repr(vars(gate) | {"_token": None})
+
+
+def test_a_query_that_may_not_be_asked_shuts_out_no_other() -> None:
+    clock = FakeClock()
+    gate = Gate(lambda: "token", clock)
+    gate.open()
+    gate.close(Unauthorised("403", forbidden=True))
+    gate.check()
+    clock.advance(PROBE_EVERY)
+    gate.close(Unauthorised("403", forbidden=True))
+    with pytest.raises(Unauthorised):
+        gate.check()

@@ -133,7 +133,7 @@ def test_labels_are_for_people_and_differ() -> None:
         ("", None),
     ],
 )
-def test_an_unknown_property_is_answered_with_the_one_that_was_meant(word: str, meant: str | None) -> None:
+def test_an_unknown_property_is_answered_with_the_one_that_was_meant(word: str, meant: str) -> None:
     with pytest.raises(QueryError, match=f'^there is no property "{word}"$') as caught:
         find_property(word)
     assert (caught.value.path, caught.value.suggestion) == (("property",), meant)
@@ -147,12 +147,24 @@ def test_letter_case_does_not_count_in_a_suggestion() -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("NOTIN", "NOT_IN"), ("gte", "GTE"), ("NOT_HAS", "NOT_HAS_PROPERTY"), ("CONTAIN", "CONTAINS"), ("~", None)],
+    [
+        ("NOTIN", "NOT_IN"),
+        ("gte", "GTE"),
+        ("NOT_HAS", "NOT_HAS_PROPERTY"),
+        ("CONTAIN", "CONTAINS"),
+        ("NEQ", "NOT_EQ"),
+        (">=", "GTE"),
+    ],
 )
 def test_an_unknown_operation_is_answered_with_the_one_that_was_meant(word: str, meant: str | None) -> None:
     with pytest.raises(QueryError, match=f'^there is no operation "{word}"$') as caught:
         parse_operation(word)
     assert (caught.value.path, caught.value.suggestion) == (("operation",), meant)
+
+
+def test_an_operation_like_no_other_is_answered_with_all_that_there_are() -> None:
+    with pytest.raises(QueryError, match=r'there is no operation "~"; there are EQ, NOT_EQ, .* NOT_CONTAINS$'):
+        parse_operation("~")
 
 
 def test_an_unknown_metric_points_at_its_place() -> None:

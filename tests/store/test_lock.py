@@ -143,3 +143,12 @@ def test_a_lock_that_cannot_be_written_says_what_alertd_needs(tmp_path: Path) ->
     (tmp_path / "store.db.lock").mkdir()
     with pytest.raises(StoreError, match="alertd needs to write the store's folder"), hold(path):
         pass
+
+
+def test_a_link_to_a_store_leads_to_the_same_lock(tmp_path: Path) -> None:
+    path, link = tmp_path / "store.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with hold(path):
+        assert holder(link) == str(os.getpid())
+        with pytest.raises(StoreHeld), hold(link):
+            pass

@@ -66,6 +66,13 @@ def test_the_newest_decision_of_each_group_stays_for_ever(database: Database) ->
     assert prune(database, BEFORE) == 0
 
 
+def test_of_single_conversations_only_the_newest_decision_of_the_rule_stays(database: Database) -> None:
+    for number in range(5):
+        decide(database, OLD, group=f"conversationId={number}")
+    assert prune(database, BEFORE) == 4
+    assert count(database, decisions) == 1
+
+
 def test_more_than_one_batch_goes(database: Database) -> None:
     decide(database, OLD, times=2_501)
     assert prune(database, BEFORE) == 2_500

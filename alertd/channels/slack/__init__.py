@@ -9,12 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
-from slack_sdk.web import WebClient
-from slack_sdk.webhook import WebhookClient
 
 from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.channels.slack.blocks import TEXT, blocks, cut
-from alertd.channels.slack.refusals import SHAPE, TIMEOUT, Refusal, ask, post
+from alertd.channels.slack.clients import LOOPBACK, TIMEOUT, Bot, Hook
+from alertd.channels.slack.refusals import SHAPE, Refusal, ask, post
 from alertd.clock import SECOND
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
@@ -26,7 +25,6 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 GONE = frozenset({"channel_not_found", "is_archived", "message_not_found", "not_in_channel", "thread_not_found"})
 FIXED = frozenset({"cant_update_message", "edit_window_closed"})  # the workspace lets nobody edit: the reply must do
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 REPEAT = "Sent again: the first attempt may have arrived."
 TESTED = "This is a test message from alertd. Nothing is wrong."
 
@@ -77,29 +75,29 @@ class Slack(Channel):
         token = access.slack.bot_token()
         if not token:
             return f"{self.channel} needs a bot token: set ALERTD_SLACK__BOT_TOKEN or ALERTD_SLACK__BOT_TOKEN_FILE"
-        return (
-            None
-            if _printable(token)
-            else "ALERTD_SLACK__BOT_TOKEN is not a token: there are spaces or control characters in it"
-        )
+        if not _printable(token):
+            return "ALERTD_SLACK__BOT_TOKEN is not a token: there are spaces or control characters in it"
+        safe = "ALERTD_SLACK__URL must begin with https://, or the token could be read on its way"
+        return None if _safe(access.slack.url) else safe
 
     def send(self, message: Message, thread: Receipt | None, access: Access) -> Receipt:
         """Send one message; a thread's root is first brought up to date, which may be repeated without harm.
 
         Slack is told the message's key as `client_msg_id`; whether it drops a second one is not documented, so a repeat
-        also says that it may be one. The time limit is for each step on the wire, not for the whole.
+        also says that it may be one. The deadline is for each call; at most six are made.
         """
         if lacking := self.missing(access):
             raise DeliveryError(lacking, permanent=True)
         if self.webhook_env is not None:
             return self._hook(message, self.webhook_env, access)
-        client = WebClient(
+        client = Bot(
             token=access.slack.bot_token(),
             base_url=access.slack.url,
             timeout=TIMEOUT // SECOND,
             retry_handlers=[],  # its own retry posts twice; the outbox retries
             logger=_silent,
         )
+        client.deadline = access.slack.deadline
         return self._talk(message, thread or {}, client)
 
     def _hook(self, message: Message, variable: str, access: Access) -> Receipt:
@@ -107,12 +105,13 @@ class Slack(Channel):
         if message.kind is Kind.REFRESHED:
             return {}
         address = (access.secret(variable) or "").strip()
-        client = WebhookClient(address, timeout=TIMEOUT // SECOND, retry_handlers=[], logger=_silent)
+        client = Hook(address, timeout=TIMEOUT // SECOND, retry_handlers=[], logger=_silent)
+        client.deadline = access.slack.deadline
         news = message.parts.get("reply", "") if message.parts.get("followup") else ""
         _shaped(lambda body: post(client, body, variable), self._body(message, news=news), message)
         return {}
 
-    def _talk(self, message: Message, thread: Receipt, client: WebClient) -> Receipt:
+    def _talk(self, message: Message, thread: Receipt, client: Bot) -> Receipt:
         """Open the incident's message, or bring it up to date and reply below it."""
         if message.kind is Kind.TEST or not (thread.get("channel") and thread.get("ts")):
             return {} if message.kind is Kind.REFRESHED else self._open(message, client)
@@ -126,7 +125,7 @@ class Slack(Channel):
             return thread if message.kind is Kind.REFRESHED else self._open(message, client)
         return thread
 
-    def _open(self, message: Message, client: WebClient) -> Receipt:
+    def _open(self, message: Message, client: Bot) -> Receipt:
         where = str(self.channel)
         envelope = {
             "channel": where,
@@ -139,7 +138,7 @@ class Slack(Channel):
         known = isinstance(channel, str) and isinstance(ts, str) and message.kind is not Kind.TEST
         return {"channel": str(channel), "ts": str(ts)} if known else {}
 
-    def _update(self, message: Message, thread: Receipt, client: WebClient) -> None:
+    def _update(self, message: Message, thread: Receipt, client: Bot) -> None:
         """Make the root true again. Nobody is told by it, so a lost answer leaves no doubt about the notice."""
         body = self._body(message) | {"channel": thread["channel"], "ts": thread["ts"]}
         try:
@@ -150,7 +149,7 @@ class Slack(Channel):
         except DeliveryError as problem:
             raise DeliveryError(str(problem), permanent=problem.permanent, retry_after=problem.retry_after) from None
 
-    def _reply(self, message: Message, thread: Receipt, client: WebClient) -> None:
+    def _reply(self, message: Message, thread: Receipt, client: Bot) -> None:
         news = message.parts.get("reply", "").strip() or _plain(message)
         said = " ".join(filter(None, (self._mentioned(message), news, REPEAT if message.repeat else "")))
         body: dict[str, Any] = {
@@ -203,13 +202,17 @@ def _plain(message: Message) -> str:
 def _lacking_webhook(variable: str, address: str | None) -> str | None:
     if not address:
         return f"set {variable} or {variable}_FILE to the address of the incoming webhook"
+    return None if _safe(address) else f"{variable} is not the address of a webhook; it begins with https://hooks.slack.com/"
+
+
+def _safe(address: str) -> bool:
+    """Whether it is a web address that nobody on the way can listen to."""
     try:
         parts = urlsplit(address.strip())
-        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-        good = bool(parts.hostname) and safe and _printable(address)
     except ValueError:
-        good = False
-    return None if good else f"{variable} is not the address of a webhook; it begins with https://hooks.slack.com/"
+        return False
+    private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return bool(parts.hostname) and private and _printable(address)
 
 
 def _printable(secret: str) -> bool:

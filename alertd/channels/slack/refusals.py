@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web import WebClient
-from slack_sdk.webhook import WebhookClient
 
+from alertd.channels.slack.clients import Bot, Hook
 from alertd.clock import MINUTE, SECOND, Duration
 from alertd.errors import DeliveryError
 
-TIMEOUT: Duration = 10 * SECOND
 LONGEST_WAIT: Duration = 15 * MINUTE
 USUAL_WAIT: Duration = 30 * SECOND
 
@@ -82,27 +81,44 @@ class Refusal(DeliveryError):
         self.code = code
 
 
-def ask(client: WebClient, method: str, body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def ask(client: Bot, method: str, body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """Call a method of the Web API and return its answer; DeliveryError, or Refusal with Slack's own word."""
     try:
         answer = client.api_call(method, json=dict(body)).data
     except SlackApiError as problem:
         response = problem.response
         status, wait = response.status_code, _header(response.headers, "retry-after")
+        if 300 <= status <= 399:
+            raise moved(_header(response.headers, "location"), "ALERTD_SLACK__URL") from None
         raise refused(status, response.get("error"), wait, where) from None
     except (OSError, HTTPException, ValueError, SlackClientError) as problem:
         raise broken(problem) from None
     return answer if isinstance(answer, dict) else {}
 
 
-def post(client: WebhookClient, body: Mapping[str, Any], where: str) -> None:
+def post(client: Hook, body: Mapping[str, Any], where: str) -> None:
     """Post to an incoming webhook; DeliveryError, or Refusal with Slack's own word."""
     try:
         answer = client.send_dict(dict(body))
     except (OSError, HTTPException, ValueError, SlackClientError) as problem:
         raise broken(problem) from None
-    if answer.status_code != 200 or answer.body.strip() != "ok":
-        raise refused(answer.status_code, answer.body.strip(), _header(answer.headers, "retry-after"), where)
+    if 300 <= answer.status_code <= 399:
+        raise moved(_header(answer.headers, "location"), where)
+    said = answer.body.strip()
+    if answer.status_code != 200 or said != "ok":
+        odd = answer.status_code < 300 and said not in PERMANENT.keys() | SHAPE | _LATER | _PERHAPS
+        raise refused(answer.status_code, None if odd else said, _header(answer.headers, "retry-after"), where)
+
+
+def moved(location: str | None, setting: str) -> DeliveryError:
+    """What a redirect means: it is not followed, because token and message would go along. Only its host is named."""
+    try:
+        host = urlsplit(location or "").hostname or ""
+    except ValueError:
+        host = ""
+    target = f" to {host}" if re.fullmatch(r"[a-z0-9.-]{1,100}", host) else ""
+    advice = f"set {setting} to the address at which Slack itself answers, and check the proxy"
+    return DeliveryError(f"Slack's address redirects{target}, which is not followed; {advice}", permanent=True)
 
 
 def refused(status: int, said: object, wait: str | None, where: str) -> DeliveryError:
@@ -127,14 +143,15 @@ def _unlisted(status: int, code: str, where: str) -> DeliveryError:
         return Refusal(f"{said}; check the address in ALERTD_SLACK__URL or {where}", code, permanent=True)
     if code:
         return Refusal(f"Slack says {code}", code)
-    return DeliveryError(f"what answered ({status}) is not Slack; check ALERTD_SLACK__URL and the proxy", ambiguous=True)
+    odd = f"what answered ({status}) is not what Slack says, so nobody knows whether it took the message"
+    return DeliveryError(f"{odd}; check ALERTD_SLACK__URL and the proxy", ambiguous=True)
 
 
 def broken(problem: Exception) -> DeliveryError:
     """What a call that got no answer means: urllib wraps in URLError what goes wrong up to the last byte sent."""
     if not isinstance(problem, URLError):
         slow = isinstance(problem, TimeoutError)
-        what = f"Slack did not answer within {TIMEOUT // SECOND} s" if slow else "the connection broke before Slack's answer"
+        what = "Slack's answer did not come in time" if slow else "the connection broke before Slack's answer"
         return DeliveryError(f"{what}; it may have taken the message all the same", ambiguous=True)
     match problem.reason:
         case ConnectionRefusedError():
