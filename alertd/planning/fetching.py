@@ -149,7 +149,6 @@ class _Ticket:
         self._lock = threading.Lock()
         self._open = 0  # calls that are queued or under way
         self._later: deque[Window] = deque()  # slices that wait for one of them: the first to fail for good ends it all
-        self._too_long: Window | None = None  # the last that could not be answered at once
         self._over = False
         self._tables: list[Table] = []
         self._late = "no call was free in time: the budget of calls a minute is spent"
@@ -196,11 +195,7 @@ class _Ticket:
         return True
 
     def _arrived(self, window: Window, table: Table) -> None:
-        filters = self._order.request.filters
-        self._source.knowledge.answered(filters, window, len(table))
-        if self._too_long and window.length < self._too_long.length:  # so that one was too long, and the API was not just slow
-            self._source.knowledge.failed(filters, self._too_long)
-            self._too_long = None
+        self._source.knowledge.answered(self._order.request.filters, window, len(table))
         self._tables.append(table)
         self._go_on()
 
@@ -212,7 +207,6 @@ class _Ticket:
             self._queue(window)
         elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now):
             self._source.knowledge.failed(self._order.request.filters, window)
-            self._too_long = window
             middle = window.start + window.length // 2
             with self._lock:
                 self._later.extendleft((replace(window, start=middle), replace(window, end=middle)))

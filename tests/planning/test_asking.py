@@ -191,7 +191,7 @@ def ordered(database: Database, *wanted: Wanted) -> Sequence[Order]:
 
 
 def test_a_shared_request_is_as_urgent_and_as_patient_as_its_most_demanding_rule(database: Database) -> None:
-    slow = a_rule(id="slow", every=HOUR, critical=(5, 4), warning=(3, 2))
+    slow = a_rule(id="slow", every=HOUR, window=DAY, critical=(5, 4), warning=(3, 2))
     fast = a_rule(id="fast", every=MINUTE)
     other = a_rule(id="other", every=HOUR, filters=(OPEN,))
     shared, alone = ordered(database, *(Wanted(each, START) for each in (slow, fast, other)))

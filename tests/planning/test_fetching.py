@@ -230,30 +230,25 @@ def test_a_stop_ends_the_waiting(database: Database) -> None:
 
 def test_a_slot_that_was_held_for_too_long_before_sending_is_not_used(database: Database) -> None:
     """The process was stopped between borrowing and sending: the slot may be somebody else's by now."""
-
-    class Stopped(FakeClock):
-        reads = 0
-
-        def uptime(self) -> Duration:
-            self.reads += 1
-            if self.reads == 4:  # 1: the test's, 2: what is too late, 3: borrowing, 4: just before sending
-                self.advance(HOUR)
-            return super().uptime()
-
-    clock = Stopped()
+    clock = FakeClock()
     api = an_api(clock)
-    source = a_source(api.ask, database, clock, calls_per_minute=5)
-    deadline = clock.uptime() + 2 * HOUR
-    (answer,) = fetch(source, a_request(), deadline=deadline)
+    held: list[Slot] = []
+
+    class Stopped(Budget):
+        def borrow(self, patience: Duration, *, background: bool = False) -> Slot | Duration:
+            slot = super().borrow(patience, background=background)
+            if isinstance(slot, Slot) and not held:
+                held.append(slot)
+                clock.advance(HOUR)
+            return slot
+
+    budget = Stopped(database, clock, calls_per_minute=5, reserve=0)
+    source = Source(api.ask, budget, Gate(lambda: "token", clock), clock, patience=10 * SECOND, pause=clock.advance)
+    (answer,) = fetch(source, a_request())
     assert isinstance(answer, Table)
-    with database.read() as transaction:
-        from sqlalchemy import func, select
-
-        from alertd.store.tables import slots
-
-        assert transaction.scalar(select(func.count()).where(slots.c.free_at > clock.uptime())) == 1
-    assert len(api.asked) == 1
-    assert clock.reads > 4
+    assert (len(held), len(api.asked)) == (1, 1)
+    assert source.budget.state().in_use == 1
+    assert held[0].send_before < clock.uptime()
 
 
 def test_several_calls_are_under_way_at_a_time(database: Database) -> None:

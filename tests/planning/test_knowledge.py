@@ -99,6 +99,7 @@ def test_a_failure_in_between_starts_the_count_again() -> None:
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
+@settings(deadline=None)
 def test_slices_cover_the_window_and_none_is_longer_than_is_borne(length: Duration, bears: Duration) -> None:
     knowledge = Knowledge({ALL: Lesson(bears=max(bears, length // 1000))})
     window = a_window(length)

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertd.clock import DAY, HOUR, MINUTE
@@ -122,6 +122,7 @@ def test_needs_that_differ_in_what_we_can_judge_ourselves_are_one_request(other:
 
 
 @given(st.lists(needs, max_size=12))
+@settings(deadline=None)
 def test_every_need_is_answered_and_no_request_is_in_vain(wanted: list[Need]) -> None:
     plan = make_plan(wanted)
     assert set(plan.answered_by) == set(wanted)
@@ -142,6 +143,7 @@ def test_every_need_is_answered_and_no_request_is_in_vain(wanted: list[Need]) ->
 
 
 @given(st.permutations([a_need(OPEN), a_need(LEAD, metrics=("cqlScore",)), a_need(OPEN, metrics=(ANSWER_TIME,)), a_need()]))
+@settings(deadline=None)
 def test_the_order_of_needs_changes_no_request(wanted: list[Need]) -> None:
     assert set(make_plan(wanted).requests) == set(make_plan(reversed(wanted)).requests)
 
@@ -203,6 +205,7 @@ def test_a_need_gets_its_own_metrics_and_no_others() -> None:
         max_size=10,
     ),
 )
+@settings(deadline=None)
 def test_a_need_cut_out_of_a_plan_is_what_its_own_query_would_have_got(
     wanted: list[Need], conversations: list[dict[str, Any]]
 ) -> None:
