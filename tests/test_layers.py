@@ -29,7 +29,7 @@ LAYERS = (
     ("overview",),
     ("web",),
     ("settings", "logs", "shipped"),
-    ("assembly", "watching"),
+    ("assembly", "watching", "steering"),
     ("daemon",),
     ("demo",),
     ("cli",),

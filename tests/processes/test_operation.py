@@ -165,7 +165,7 @@ def test_without_any_way_to_tell_people_it_runs_on_and_shows_what_is_dead(stage:
     nothing = {"ALERTD_SLACK__BOT_TOKEN": "", "ALERTD_EMAIL__HOST": "", "ALERTD_EMAIL__SENDER": ""}
     daemon = stage.start(**nothing)
     assert daemon.text.count('"event": "receiver cannot be used"') == 2
-    until(lambda: figures(stage, daemon)["alertd_outbox dead"] == 2, "two dead messages")
+    until(lambda: figures(stage, daemon)["alertd_outbox dead"] == 2, "two dead messages", within=300)
     assert figures(stage, daemon)["alertd_alerts_firing warning"] == 1
     answer = stage.get(daemon, "readyz").json()
     assert answer["checks"]["delivery"]["text"] == "nothing to send; 2 dead, `alertd status` says why"
