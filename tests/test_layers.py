@@ -52,6 +52,8 @@ CLOCK_READERS = {
 STOPWATCHES = {
     "reporting/http.py": "the deadline of a call: requests has none for the whole",
     "daemon.py": "how long a stop may take, and how long a tick took",
+    "assembly.py": "how whoever calls without worker threads waits for a slot",
+    "testing/source.py": "the same for tests on the machine's own clock",
 }
 
 WRITTEN = ("alertd", "tests", "rules", "templates", "docs", "deploy")

@@ -129,8 +129,8 @@ def test_equal_questions_are_asked_once(served: tuple[Path, str]) -> None:
     ran = evaluate(served, "--at", AT, "--json")
     stats = requests.get(f"{served[1]}/sandbox/stats", timeout=10).json()
     assert ran.json["calls"] == stats["calls"]
-    # All of them; the open ones; those without an answer; those of one agent: how-many, half and by-agent share the first.
-    assert ran.json["calls"] == 4
+    # All of them; the open ones; those without an answer. That it was one agent's is a number, and is judged here.
+    assert ran.json["calls"] == 3
 
 
 def test_nothing_is_changed_and_nobody_told(served: tuple[Path, str]) -> None:

@@ -68,7 +68,7 @@ def unwritable(database: Database) -> Iterator[None]:
 
     def locked(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         if statement.startswith("UPDATE deliveries") and "sent" in str(parameters):
-            raise sqlite3.OperationalError("database is locked")
+            raise sa.exc.OperationalError(statement, None, sqlite3.OperationalError("database is locked"))
 
     sa.event.listen(database._engine, "before_cursor_execute", locked)
     yield
