@@ -168,7 +168,9 @@ def test_without_any_way_to_tell_people_it_runs_on_and_shows_what_is_dead(stage:
     until(lambda: figures(stage, daemon)["alertd_outbox dead"] == 2, "two dead messages", within=300)
     assert figures(stage, daemon)["alertd_alerts_firing warning"] == 1
     answer = stage.get(daemon, "readyz").json()
-    assert answer["checks"]["delivery"]["text"] == "nothing to send; 2 dead, `alertd status` says why"
+    assert (
+        answer["checks"]["delivery"]["text"] == "nothing to send; 2 of the last hour reached nobody, `alertd status` says why"
+    )
     status = alertd(stage.folder, "status", **stage.variables)
     assert "#alerts needs a bot token: set ALERTD_SLACK__BOT_TOKEN" in status.out
     assert "mail needs a server and a sender" in status.out
