@@ -104,6 +104,7 @@ def test_what_is_cut_out_equals_what_the_own_query_brings(
 
 
 @given(st.lists(needs(), min_size=1, max_size=30))
+@settings(deadline=None)
 def test_only_needs_that_ask_the_same_of_the_server_share_a_request(wanted: list[Need]) -> None:
     plan = make_plan(wanted, limits=Limits(most_calls=1))
     for need, request in plan.answered_by.items():
@@ -112,6 +113,7 @@ def test_only_needs_that_ask_the_same_of_the_server_share_a_request(wanted: list
 
 
 @given(st.lists(needs(), min_size=1, max_size=30))
+@settings(deadline=None)
 def test_fusing_never_takes_more_calls_than_asking_each_by_itself(wanted: list[Need]) -> None:
     separate = {alone(need) for need in wanted}
     assert len(make_plan(wanted).requests) <= len(separate)
