@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # The migration that makes these tables; a test compares both.
-REVISION = "0003"
+REVISION = "0004"
 
 METADATA = sa.MetaData()
 
@@ -93,6 +93,9 @@ alerts = sa.Table(
     sa.Column("peak", sa.Float),
     sa.Column("conversations", sa.Integer, nullable=False),
     sa.Column("examples", sa.JSON, nullable=False),
+    sa.Column("measured", sa.Float),  # what was compared: the measure's own number, and the one from before
+    sa.Column("reference", sa.Float),
+    sa.Column("limit", sa.Float),  # the one that was passed, where a comparison brings its own
 )
 
 incidents = sa.Table(
@@ -105,6 +108,11 @@ incidents = sa.Table(
     sa.Column("level", sa.String, nullable=False),  # now, or when it was closed
     sa.Column("worst", sa.String, nullable=False),
     sa.Column("peak", sa.Float),
+    sa.Column("muted", sa.String),  # why nobody is told at present
+    sa.Column("told_at", sa.BigInteger),  # when anybody was told last
+    sa.Column("escalated_at", sa.BigInteger),
+    sa.Column("acknowledged_at", sa.BigInteger),
+    sa.Column("acknowledged_by", sa.String),
     sa.Index("incidents_of_rule", "rule", "id"),
     sqlite_autoincrement=True,  # a number is never used again
 )
@@ -113,7 +121,7 @@ notices = sa.Table(
     "notices",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("incident", sa.Integer, sa.ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("incident", sa.Integer, sa.ForeignKey("incidents.id", ondelete="CASCADE"), index=True),  # none: a report
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),  # a Notice as JSON: complete, so that it can be rendered at any time
@@ -126,7 +134,7 @@ deliveries = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("notice", sa.Integer, sa.ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("incident", sa.Integer, nullable=False),
+    sa.Column("incident", sa.Integer),
     sa.Column("receiver", sa.String, nullable=False),  # whose story it is
     sa.Column("via", sa.String, nullable=False),  # where it is sent: the receiver itself, or the fallback in its place
     sa.Column("kind", sa.String, nullable=False),
@@ -162,7 +170,10 @@ decisions = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("change", sa.String, nullable=False),
     sa.Column("told", sa.String),  # the kind of notice that came of it
+    sa.Column("untold", sa.String),  # why none came of it although it would have
     sa.Column("value", sa.Float),
+    sa.Column("measured", sa.Float),
+    sa.Column("reference", sa.Float),
     sa.Column("conversations", sa.Integer, nullable=False),
     sa.Column("entered", sa.Integer, nullable=False),
     sa.Column("window_start", sa.BigInteger, nullable=False),
@@ -171,4 +182,42 @@ decisions = sa.Table(
     sa.Column("revision", sa.String),
     sa.Index("decisions_of_group", "rule", "group", "id"),
     sa.Index("decisions_by_age", "last_at"),
+)
+
+# What rules measured in windows that are over, for those that compare with them: asked once, kept while it is of use.
+history = sa.Table(
+    "history",
+    METADATA,
+    sa.Column("rule", sa.String, primary_key=True),
+    sa.Column("asked", sa.String, primary_key=True),  # a hash of what was measured
+    sa.Column("window_start", sa.BigInteger, primary_key=True),
+    sa.Column("window_end", sa.BigInteger, primary_key=True),
+    sa.Column("figures", sa.JSON, nullable=False),  # by group: value, how many values entered, whether its alert fired
+    sa.Index("history_by_age", "window_end"),
+)
+
+# People saying "not now": a rule, a group of it, all rules with these labels; each that is given must match.
+silences = sa.Table(
+    "silences",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("rule", sa.String),
+    sa.Column("group", sa.String),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("from", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("comment", sa.String, nullable=False),
+    sa.Index("silences_by_end", "until"),
+    sqlite_autoincrement=True,
+)
+
+# One row: the texts of the last good rulebook, which runs on while a later one is wrong (I8).
+rulebooks = sa.Table(
+    "rulebooks",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("revision", sa.String),
+    sa.Column("taken_at", sa.BigInteger, nullable=False),
+    sa.Column("files", sa.JSON, nullable=False),  # by name below the rules folder
 )
