@@ -1,22 +1,25 @@
-"""What the keys of one rule must have to do with each other. Each check tells its problems and nothing else."""
+"""Whether a rule is whole, and what its limits are. Each check tells its problems and nothing else."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alertd import comparisons
+from alertd.comparisons.base import Comparison
 from alertd.facts import Level
-from alertd.measures.base import ANSWER_TIME, Measure
-from alertd.reporting.properties import suggest
+from alertd.measures.base import ANSWER_TIME
 from alertd.reporting.query import Operation
 from alertd.rulebook.located import Trail
+from alertd.rulebook.misfit import show
 from alertd.rulebook.model import LimitEntry, RuleEntry
+from alertd.rulebook.moments import intended_duration
 from alertd.rulebook.problems import Problem
-from alertd.rulebook.rule import Limit
-from alertd.rulebook.values import LEVELS, Scalar, intended_duration, show
+from alertd.rulebook.rule import Limit, badness
+from alertd.rulebook.values import LEVELS, Scalar
 from alertd.units import Unit, parse_value
 
 _REQUIRED = {
@@ -25,7 +28,8 @@ _REQUIRED = {
     "window": 'a rule needs "window", such as window: 1h (here or under defaults)',
     "measure": "a rule needs a measure, such as count or {median: timeToAgentResponseMillis}",
 }
-_BACK = {"above": "below", "below": "above"}
+_DIRECTIONS = ("above", "below", "outside")
+_BACK = {"above": "below", "below": "above", "outside": "inside"}
 _FLATTERED = re.compile(r"mean|median|p\d\d")
 _FLATTERING = (
     "conversations that nobody has answered do not count here, so this looks best exactly when nobody answers; "
@@ -44,6 +48,7 @@ class Draft:
     given: Mapping[str, Any]
     defaults: Mapping[str, Any]
     entry: RuleEntry
+    compare: Comparison | None = None  # None where it, or the measure, is wrong
     meant: frozenset[str] = frozenset()
 
     def trail(self, key: str, *steps: str | int) -> Trail:
@@ -52,31 +57,68 @@ class Draft:
         return (*(("rules", self.index) if own else ("defaults",)), key, *steps)
 
     @property
+    def unit(self) -> Unit:
+        """What its limits are numbers of; a plain number where nobody can tell."""
+        if self.entry.measure is None or self.compare is None:
+            return Unit.NUMBER
+        return self.compare.unit(self.entry.measure.unit)
+
+    @property
     def levels(self) -> tuple[Level, ...]:
-        """The levels that it speaks of, right or wrong."""
-        return tuple(level for level in LEVELS if level.value in self.given)
+        """The levels that it speaks of, right or wrong; a report is told at none, a comparison may bring its own."""
+        if self.entry.report:
+            return (Level.OK,)
+        own = tuple(dict.fromkeys(level for level, _ in self.compare.own_limits)) if self.compare else ()
+        return own or tuple(level for level in LEVELS if level.value in self.given)
 
 
 def complete(draft: Draft) -> Iterator[Problem]:
     """Whether everything is there that a rule must have."""
     for key, message in _REQUIRED.items():
-        if not any(key in known for known in (draft.given, draft.defaults, draft.meant)):
+        if not any(_instead(draft, key)) and not any(key in known for known in (draft.given, draft.defaults, draft.meant)):
             yield Problem(message, ("rules", draft.index))
-    if not draft.levels and not draft.meant.intersection(LEVELS):
+    if not draft.levels and not draft.meant.intersection(LEVELS) and not _perhaps_without_levels(draft):
         yield Problem("a rule needs a level, such as warning: {above: 5m} or critical: {above: 15m}", ("rules", draft.index))
+
+
+def _instead(draft: Draft, key: str) -> Iterator[bool]:
+    """Whether something else stands there for that key."""
+    if key == "every":
+        yield draft.entry.cron is not None or "cron" in draft.given or "cron" in draft.defaults
+    if key == "window":
+        yield _perhaps(draft) or (draft.compare is not None and draft.compare.own_window is not None)
+
+
+def _perhaps(draft: Draft) -> bool:
+    """Whether there is a comparison that is wrong, so that nobody knows what it brings."""
+    return draft.compare is None and ("compare" in draft.given or "compare" in draft.meant)
+
+
+def _perhaps_without_levels(draft: Draft) -> bool:
+    wrong_report = "report" in draft.given and draft.entry.report is None
+    return _perhaps(draft) or wrong_report or "report" in draft.meant
 
 
 def limits(draft: Draft) -> tuple[tuple[Limit, ...], list[Problem]]:
     """The levels' limits in the measure's unit, the worst first, and what is wrong with them."""
     found: list[Limit] = []
     problems: list[Problem] = []
+    if draft.compare and draft.compare.own_limits:
+        return tuple(Limit(level, "above", value, value) for level, value in draft.compare.own_limits), list(_own_levels(draft))
     for level, entry in ((Level.CRITICAL, draft.entry.critical), (Level.WARNING, draft.entry.warning)):
         try:
-            found += _limit(level, entry, draft.entry.measure) if entry else ()
+            found += _limit(level, entry, draft) if entry else ()
         except _Wrong as wrong:
             problems.append(wrong.problem.below("rules", draft.index, level.value))
     order = _order(draft.entry, {limit.level: limit for limit in found})
     return tuple(found), problems + [each.below("rules", draft.index) for each in order]
+
+
+def _own_levels(draft: Draft) -> Iterator[Problem]:
+    for level in LEVELS:
+        if level.value in draft.given and draft.compare:
+            message = f"{draft.compare.names[0]} brings its own levels; leave this out"
+            yield Problem(message, ("rules", draft.index, level.value), at_key=True)
 
 
 class _Wrong(Exception):
@@ -87,49 +129,75 @@ class _Wrong(Exception):
         self.problem = problem
 
 
-def _limit(level: Level, entry: LimitEntry, measure: Measure | None) -> Iterator[Limit]:
+def _limit(level: Level, entry: LimitEntry, draft: Draft) -> Iterator[Limit]:
     direction, scalar = _direction(entry)
-    if measure is None:
+    if draft.entry.measure is None or draft.compare is None:
         return
-    value = _value(scalar, measure.unit, direction)
-    recover = _value(entry.recover, measure.unit, "recover") if entry.recover else value
-    if recover > value if direction == "above" else recover < value:
+    if direction == "outside" and draft.compare == comparisons.VALUE:
+        message = "outside is for compare: change and usual, which have two sides; write above or below"
+        raise _Wrong(Problem(message, ("outside",), at_key=True))
+    value = _value(scalar, draft, direction)
+    recover = _value(entry.recover, draft, "recover") if entry.recover else value
+    if direction == "outside":
+        _unsigned("outside", scalar, value)
+        _unsigned("recover", entry.recover or scalar, recover)
+    if badness(recover, direction) > badness(value, direction):
         message = f"recover must lie at or {_BACK[direction]} the limit: it says when things are good again"
         raise _Wrong(Problem(f"{message} ({direction} is {show(scalar.raw)})", ("recover",)))
     yield Limit(level, direction, value, recover)
 
 
+def _unsigned(key: str, scalar: Scalar, value: float) -> None:
+    """Raise where a distance from zero has a sign."""
+    if value < 0:
+        message = f"{key} is how far from zero on either side, so it has no sign"
+        raise _Wrong(Problem(message, (key,), str(scalar.raw).removeprefix("-")))
+
+
 def _direction(entry: LimitEntry) -> tuple[str, Scalar]:
-    if entry.above and entry.below:
-        message = 'a limit has "above" or "below", not both; make a second rule for the other side'
-        raise _Wrong(Problem(message, ("below",), at_key=True))
-    scalar = entry.above or entry.below
-    if scalar is None:
+    given = {name: scalar for name in _DIRECTIONS if (scalar := getattr(entry, name)) is not None}
+    if len(given) > 1:
+        one, other = list(given)[:2]
+        message = f'a limit has "{one}" or "{other}", not both; make a second rule for the other side'
+        raise _Wrong(Problem(message, (other,), at_key=True))
+    if not given:
         raise _Wrong(Problem('a limit needs "above" or "below", such as {above: 5m}'))
-    return "above" if entry.above else "below", scalar
+    return next(iter(given.items()))
 
 
-def _value(scalar: Scalar, unit: Unit, key: str) -> float:
+def _value(scalar: Scalar, draft: Draft, key: str) -> float:
+    unit = draft.unit
     try:
         value = parse_value(scalar.raw, unit)
     except ValueError as problem:
         meant = intended_duration(scalar.raw) if unit is Unit.DURATION else None
-        raise _Wrong(Problem(f"{key}: {problem}", (key,), meant)) from problem
+        raise _Wrong(Problem(f"{key}: {_of_comparison(str(problem), draft)}", (key,), meant)) from problem
     if not math.isfinite(value):
         raise _Wrong(Problem(f"{key}: {show(scalar.raw)} is too large", (key,)))
     return value
 
 
+def _of_comparison(message: str, draft: Draft) -> str:
+    """The same where limits are those of a comparison with a unit of its own."""
+    if draft.compare is None or draft.compare.own_unit is None:
+        return message
+    named = f"with compare: {draft.compare.names[0]} a limit is"
+    said = message.replace("this measure is a share", f"{named} a percentage").replace("this measure is", named)
+    return said.replace("write it like 20 instead", "write it like 4 instead")
+
+
 def _order(entry: RuleEntry, found: Mapping[Level, Limit]) -> Iterator[Problem]:
-    critical, warning = entry.critical, entry.warning
-    if critical and warning and ((critical.above and warning.below) or (critical.below and warning.above)):
-        direction, other = ("above", "below") if critical.above else ("below", "above")
+    direction, other = (_looks(each) for each in (entry.critical, entry.warning))
+    if direction and other and direction != other:
         message = f"critical looks {direction} and warning {other}; the levels of a rule look one way, so make two rules"
         yield Problem(message, ("critical", direction), at_key=True)
-    elif len(found) == len(LEVELS) and not found[Level.WARNING].broken_by(found[Level.CRITICAL].value):
-        direction = found[Level.CRITICAL].direction
-        worse = "higher" if direction == "above" else "lower"
+    elif direction and len(found) == len(LEVELS) and not found[Level.WARNING].broken_by(found[Level.CRITICAL].value):
+        worse = "lower" if direction == "below" else "higher"
         yield Problem(f"critical must be {worse} than warning, or it comes first", ("critical", direction))
+
+
+def _looks(entry: LimitEntry | None) -> str | None:
+    return next((name for name in _DIRECTIONS if entry and getattr(entry, name) is not None), None)
 
 
 def waiting(draft: Draft) -> Iterator[Problem]:
@@ -153,53 +221,3 @@ def _flatters(draft: Draft) -> bool:
     upwards = any(entry and entry.above for entry in (draft.entry.warning, draft.entry.critical))
     answered = draft.entry.by in ("firstAgentId", "lastAgentId")  # whoever waits has no agent yet and is in no group
     return named and upwards and not excluded and not answered
-
-
-def notify(draft: Draft, receivers: Collection[str] | None) -> Iterator[Problem]:
-    """Whether everybody named exists (None: nobody knows who does), and whether anybody is named."""
-    named = draft.entry.notify
-    for steps, name in _named(draft):
-        if receivers is not None and name not in receivers:
-            yield _unknown(name, draft.trail("notify", *steps), receivers)
-    if isinstance(named, Mapping) and "notify" in draft.given:
-        yield from _other_levels(draft)
-    if named is not None or "notify" not in draft.given:
-        yield from _unheard(draft)
-
-
-def told(draft: Draft) -> dict[Level, tuple[str, ...]]:
-    """Who is told of each of the rule's levels."""
-    named = draft.entry.notify or ()
-    by_level = named if isinstance(named, Mapping) else dict.fromkeys(draft.levels, named)
-    return {level: tuple(dict.fromkeys(by_level.get(level, ()))) for level in draft.levels}
-
-
-def _named(draft: Draft) -> Iterator[tuple[Trail, str]]:
-    named = draft.entry.notify or ()
-    groups = {(level.value,): names for level, names in named.items()} if isinstance(named, Mapping) else {(): named}
-    for steps, names in groups.items():
-        yield from (((*steps, index), name) for index, name in enumerate(names))
-
-
-def _unknown(name: str, trail: Trail, receivers: Collection[str]) -> Problem:
-    why = "" if receivers else "; receivers.yaml names none"
-    return Problem(f"there is no receiver {show(name)}{why}", trail, suggest(name, receivers))
-
-
-def _other_levels(draft: Draft) -> Iterator[Problem]:
-    raw = draft.given["notify"]
-    for level in LEVELS:
-        if level.value in raw and level not in draft.levels:
-            message = f"this rule has no level {level.value}, so this is never used; remove it or add the level"
-            yield Problem(message, draft.trail("notify", level.value), at_key=True, severity="warning")
-
-
-def _unheard(draft: Draft) -> Iterator[Problem]:
-    unheard = [level.value for level, names in told(draft).items() if not names]
-    if not unheard:
-        return
-    trail = draft.trail("notify") if draft.entry.notify is not None else ("rules", draft.index)
-    if len(unheard) == len(draft.levels):
-        yield Problem('nobody receives this rule; add "notify", here or under defaults', trail, severity="warning")
-    else:
-        yield Problem(f"nobody receives {unheard[0]}; name a receiver for it under notify", trail, severity="warning")

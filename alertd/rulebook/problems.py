@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 from alertd.reporting.properties import suggest
 from alertd.rulebook.findings import Finding, Severity
 from alertd.rulebook.located import Document, Trail
+from alertd.rulebook.misfit import Misfit, show
 from alertd.rulebook.model import Defaults, RuleEntry
-from alertd.rulebook.values import Misfit, show
 
 M = TypeVar("M", bound=BaseModel)
 

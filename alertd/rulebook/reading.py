@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from alertd.rulebook import checks
+from alertd.rulebook.audience import strangers, told
 from alertd.rulebook.checks import Draft
 from alertd.rulebook.findings import Finding
+from alertd.rulebook.lints import lint
 from alertd.rulebook.located import Document, Trail
+from alertd.rulebook.lookback import CalendarWindow
+from alertd.rulebook.misfit import show
 from alertd.rulebook.model import Defaults, RuleEntry, RuleFile
 from alertd.rulebook.problems import Problem, known_keys, unknown_key, validate
-from alertd.rulebook.rule import Limit, Rule
-from alertd.rulebook.values import show
+from alertd.rulebook.relations import Known, build_comparison, related
+from alertd.rulebook.rule import Escalation, Limit, Rule
 
 _ENOUGH = 100  # findings in one file, after which the rest is not looked at
 
 # Keys that go into the rule as they are; the others need a word with each other first.
-_COPIED = ({field.name for field in fields(Rule)} & set(RuleEntry.model_fields)) - {"notify", "as_waited", "title"}
+_BUILT = {"notify", "as_waited", "title", "compare", "calendar", "escalate", "no_data", "every", "cron", "window"}
+_COPIED = ({field.name for field in fields(Rule)} & set(RuleEntry.model_fields)) - _BUILT
+_RHYTHM = ("every", "cron")
 _KEYS = {name: field.alias or name for name, field in RuleEntry.model_fields.items()}
 
 
@@ -38,26 +44,30 @@ class Reading:
     rules: tuple[Rule, ...]
     claims: tuple[Claim, ...]
     findings: tuple[Finding, ...]
+    mentions: tuple[Claim, ...] = ()  # ids of other rules that its rules speak of
 
 
-def read_rules(document: Document, file: str, receivers: Collection[str] | None) -> Reading:
-    """Read one rule file. `file` is how its rules name it; `receivers` are those there are, None if nobody knows."""
+def read_rules(document: Document, file: str, known: Known) -> Reading:
+    """Read one rule file. `file` is how its rules name it; `known` are the names of other files."""
     rules: list[Rule] = []
     claims: list[Claim] = []
+    mentions: list[Claim] = []
     findings = [each.locate(document) for each in _outline(document.data)]
     entries = _entries(document.data)
     given, defaults, problems = _defaults(document.data)
     findings += [each.locate(document) for each in problems]
     for index, raw in entries:
         draft, problems = _draft(index, raw, given, defaults)
-        rule, more = _rule(draft, document, file, receivers, broken=bool(problems))
+        rule, more = _rule(draft, document, file, known, broken=bool(problems))
         name = raw["id"] if isinstance(raw.get("id"), str) else None
         findings += [each.locate(document, name) for each in (*problems, *more)]
         rules += [rule] if rule else []
+        others = enumerate(draft.entry.quiet_while or ())
+        mentions += [Claim(other, document, draft.trail("quiet_while", place)) for place, other in others]
         claims += [Claim(name, document, ("rules", index, "id"))] if name else []
         if len(findings) > _ENOUGH:
             break
-    return Reading(tuple(rules), tuple(claims), tuple(findings))
+    return Reading(tuple(rules), tuple(claims), tuple(findings), tuple(mentions))
 
 
 def _outline(data: Any) -> Iterator[Problem]:
@@ -103,35 +113,76 @@ def _defaults(data: Any) -> tuple[Mapping[str, Any], Defaults, list[Problem]]:
 
 def _draft(index: int, raw: dict[str, Any], given: Mapping[str, Any], defaults: Defaults) -> tuple[Draft, list[Problem]]:
     entry, problems = validate(RuleEntry, raw)
-    inherited = {name: getattr(defaults, name) for name in defaults.model_fields_set if _KEYS[name] not in raw}
+    inherited = {name: getattr(defaults, name) for name in defaults.model_fields_set if not _given(_KEYS[name], raw)}
     if defaults.labels and entry.labels:
         inherited["labels"] = defaults.labels | entry.labels
     typed = entry.model_copy(update=inherited) if inherited else entry
     meant = frozenset(each.suggestion for each in problems if each.at_key and each.suggestion and len(each.trail) == 1)
-    return Draft(index, raw, given, typed, meant), [each.below("rules", index) for each in problems]
+    unclear = typed.compare is None and ("compare" in raw or "compare" in meant)
+    compare, more = (None, []) if unclear else build_comparison(typed)
+    return Draft(index, raw, given, typed, compare, meant), [each.below("rules", index) for each in (*problems, *more)]
 
 
-def _rule(
-    draft: Draft, document: Document, file: str, receivers: Collection[str] | None, *, broken: bool
-) -> tuple[Rule | None, list[Problem]]:
+def _given(key: str, raw: dict[str, Any]) -> bool:
+    """Whether the rule says it itself; `every` and `cron` are two words for one thing."""
+    return key in raw or (key in _RHYTHM and any(each in raw for each in _RHYTHM))
+
+
+def _rule(draft: Draft, document: Document, file: str, known: Known, *, broken: bool) -> tuple[Rule | None, list[Problem]]:
     limits, problems = checks.limits(draft)
-    problems += [*checks.complete(draft), *checks.waiting(draft), *checks.notify(draft, receivers)]
-    if broken or not limits or any(each.severity == "error" for each in problems):
+    problems += [*checks.complete(draft), *checks.waiting(draft), *strangers(draft, known.receivers)]
+    problems += related(draft, known)
+    if broken or not (limits or draft.entry.report) or any(each.severity == "error" for each in problems):
         return None, problems
-    return _build(draft, limits, file, document.spot(("rules", draft.index))[0] + 1), problems
+    rule = _build(draft, limits, known, Place(file, document.spot(("rules", draft.index))[0] + 1))
+    problems += lint(draft, rule, known) if rule else ()
+    return rule, problems
 
 
-def _build(draft: Draft, limits: tuple[Limit, ...], file: str, line: int) -> Rule | None:
-    entry = draft.entry
-    values = {name: getattr(entry, name) for name in entry.model_fields_set & _COPIED}
-    if entry.id is None or entry.measure is None or not {"every", "window"} <= values.keys():
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands."""
+
+    file: str
+    line: int
+
+
+def _build(draft: Draft, limits: tuple[Limit, ...], known: Known, place: Place) -> Rule | None:
+    entry, compare = draft.entry, draft.compare
+    times = _times(draft)
+    if entry.id is None or entry.measure is None or compare is None or times is None:
         return None  # they come from defaults that are wrong themselves
+    values = {name: getattr(entry, name) for name in entry.model_fields_set & _COPIED}
     return Rule(
         title=entry.title or entry.id.replace("-", " ").capitalize(),
         limits=limits,
-        notify=checks.told(draft),
+        notify=told(draft),
         as_waited=bool(entry.as_waited) and entry.measure.waits,
-        file=file,
-        line=line,
-        **values,
+        compare=compare,
+        calendar=known.calendars.get(entry.calendar) if entry.calendar else None,
+        escalate=_escalation(entry),
+        no_data=entry.no_data.level if entry.no_data else None,
+        file=place.file,
+        line=place.line,
+        **values | times,
     )
+
+
+def _times(draft: Draft) -> dict[str, Any] | None:
+    """When it is checked and how far it looks back; calendars and schedules are those of the rule's time zone."""
+    entry, zone = draft.entry, draft.entry.timezone or "UTC"
+    own = draft.compare.own_window if draft.compare else None
+    window = own if own is not None else entry.window
+    cron = replace(entry.cron, timezone=zone) if entry.cron else None
+    every = cron.every if cron else entry.every
+    if window is None or every is None:
+        return None
+    if isinstance(window, CalendarWindow):
+        local = replace(window, timezone=zone)
+        return {"every": every, "cron": cron, "window": local.length, "lookback": local}
+    return {"every": every, "cron": cron, "window": window}
+
+
+def _escalation(entry: RuleEntry) -> Escalation | None:
+    found = entry.escalate
+    return Escalation(found.after, found.notify) if found and found.after is not None and found.notify else None

@@ -8,13 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from alertd import channels
+from alertd.facts import Level
 from alertd.reporting.properties import suggest
 from alertd.rulebook.findings import Finding
 from alertd.rulebook.located import Document
-from alertd.rulebook.model import ReceiversFile
-from alertd.rulebook.problems import Problem, empty, known_keys, translate, unknown_key
-from alertd.rulebook.rule import Receiver
-from alertd.rulebook.values import Misfit, read_name, show
+from alertd.rulebook.misfit import Misfit, show
+from alertd.rulebook.model import ReceiversFile, RouteEntry
+from alertd.rulebook.problems import Problem, empty, known_keys, translate, unknown_key, validate
+from alertd.rulebook.rule import Receiver, Route
+from alertd.rulebook.values import read_name
+
+_OF_RULES = ("level", "rule", "owner")  # what a route may match beside labels
 
 SEND_RESOLVED = "send_resolved"  # an option of every channel, which the channel itself never sees
 
@@ -27,6 +31,8 @@ class Roster:
     fallback: str | None = None
     names: frozenset[str] | None = frozenset()
     findings: tuple[Finding, ...] = ()
+    routes: tuple[Route, ...] = ()
+    mentions: tuple[Finding, ...] = ()  # where routes name rules
 
 
 def read_receivers(document: Document) -> Roster:
@@ -49,9 +55,12 @@ def read_receivers(document: Document) -> Roster:
         receiver, more = _receiver(name, raw)
         problems += [each.below("receivers", name) for each in more]
         found |= {name: receiver} if receiver else {}
-    problems += _fallback(data, given)
+    routes, more = _routes(data.get("routes"), given)
+    problems += [*_fallback(data, given), *more]
     findings = tuple(each.locate(document) for each in problems)
-    return Roster(found, data.get("fallback"), frozenset(given), findings)
+    named = ((index, route.rule) for index, route in routes.items() if route.rule)
+    mentions = tuple(document.finding(("routes", index, "match", "rule"), "", rule=rule) for index, rule in named)
+    return Roster(found, data.get("fallback"), frozenset(given), findings, tuple(routes.values()), mentions)
 
 
 def _fallback(data: dict[str, Any], given: dict[str, Any]) -> list[Problem]:
@@ -59,6 +68,38 @@ def _fallback(data: dict[str, Any], given: dict[str, Any]) -> list[Problem]:
     if "fallback" not in data or (isinstance(name, str) and name in given):
         return []
     return [Problem(f"fallback: there is no receiver {show(name)}", ("fallback",), suggest(name, given))]
+
+
+def _routes(raw: object, receivers: dict[str, Any]) -> tuple[dict[int, Route], list[Problem]]:
+    """The routes by their place in the list."""
+    if raw is None:
+        return {}, []
+    if not isinstance(raw, list):
+        return {}, [Problem("routes are a list; each is written like {match: {team: support}, to: pager}", ("routes",))]
+    found: dict[int, Route] = {}
+    problems: list[Problem] = []
+    for index, each in enumerate(raw):
+        route, more = _route(each, receivers)
+        problems += [problem.below("routes", index) for problem in more]
+        found |= {index: route} if route else {}
+    return found, problems
+
+
+def _route(raw: object, receivers: dict[str, Any]) -> tuple[Route | None, list[Problem]]:
+    if not isinstance(raw, dict):
+        return None, [Problem(f"a route is written like {{match: {{team: support}}, to: pager}}, not {show(raw)}")]
+    entry, problems = validate(RouteEntry, raw)
+    for key, value in (("match", entry.match), ("to", entry.to)):
+        if value is None and key not in raw:
+            problems.append(Problem(f'a route needs "{key}", as in {{match: {{team: support}}, to: pager}}'))
+    for name in entry.to or ():
+        if name not in receivers:
+            problems.append(Problem(f"there is no receiver {show(name)}", ("to",), suggest(name, receivers)))
+    if problems or entry.match is None or entry.to is None:
+        return None, problems
+    labels = {key: value for key, value in entry.match.items() if key not in _OF_RULES}
+    level = Level(entry.match["level"]) if "level" in entry.match else None
+    return Route(entry.to, labels, level, entry.match.get("rule"), entry.match.get("owner")), problems
 
 
 def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:

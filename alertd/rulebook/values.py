@@ -14,75 +14,20 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from alertd import measures
-from alertd.clock import DAY, SECOND, Duration
-from alertd.durations import format_duration, parse_duration
 from alertd.errors import QueryError
 from alertd.facts import CONVERSATION, Level
 from alertd.measures.base import Measure
 from alertd.reporting.properties import PROPERTIES, Kind, suggest
 from alertd.reporting.query import Filter, parse_filter
 from alertd.rulebook import shapes
+from alertd.rulebook.misfit import Misfit, show
 from alertd.rulebook.shapes import Shape
 
-LONGEST = 366 * DAY
 LEVELS = (Level.WARNING, Level.CRITICAL)
 IDS = tuple(each.name for each in PROPERTIES.values() if each.kind is Kind.ID and each.name != "id")
-TIMES = tuple(each.name for each in PROPERTIES.values() if each.kind is Kind.TIME)
 
 _NAME = re.compile(shapes.NAME)
-_SPELLED = re.compile(r"(?<=\d)(w|d|h|m|s)(?:eeks?|ays?|ours?|rs?|in(?:ute)?s?|ec(?:ond)?s?)?(?=\d|$)")
-
-
-class Misfit(ValueError):
-    """A value that does not fit. `trail` leads from it to the part that is wrong; `at_key`: the key itself is."""
-
-    def __init__(
-        self, message: str, trail: tuple[str | int, ...] = (), *, suggestion: str | None = None, at_key: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.trail = trail
-        self.suggestion = suggestion
-        self.at_key = at_key
-
-
-def show(value: object) -> str:
-    """A value from a file, short, as it is quoted in a message."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "nothing"}[value]
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "keys with values"
-    text = str(value)
-    text = text if len(text) <= 60 else text[:59] + "…"
-    return f'"{text}"' if isinstance(value, str) else text
-
-
-def intended_duration(raw: object) -> str | None:
-    """The duration that `5 minutes` or `1H` is meant to be, in our spelling."""
-    if not isinstance(raw, str) or len(raw) > 60:
-        return None
-    text = _SPELLED.sub(r"\1", "".join(raw.lower().split()))
-    try:
-        return text if text != raw and parse_duration(text) else None
-    except ValueError:
-        return None
-
-
-def _duration(least: Duration = 0, most: Duration = LONGEST) -> Callable[[object], Duration]:
-    def read(raw: object) -> Duration:
-        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-            raise Misfit(f"a duration is written like 90s, 5m, 1h30m or 7d, not {show(raw)}")
-        try:
-            value = parse_duration(raw[:60] if isinstance(raw, str) else str(raw))
-        except ValueError as problem:
-            raise Misfit(str(problem), suggestion=intended_duration(raw)) from None
-        if not least <= value <= most:
-            bound = f"at least {format_duration(least)}" if value < least else f"at most {format_duration(most)}"
-            raise Misfit(f"{raw} does not fit: it must be {bound}")
-        if value % SECOND:
-            raise Misfit(f"{raw} is not in whole seconds")
-        return value
-
-    return read
+_LARGEST_ID = 2**53  # up to which a float tells whole numbers apart
 
 
 def _whole(least: int, most: int) -> Callable[[object], int]:
@@ -157,13 +102,6 @@ def _by(raw: object) -> str:
     raise Misfit(f"groups cannot be made by {show(raw)}; possible are {', '.join(possible)}", suggestion=suggest(raw, possible))
 
 
-def _timestamp(raw: object) -> str:
-    if isinstance(raw, str) and raw in TIMES:
-        return raw
-    message = f"a window is cut by a moment, not by {show(raw)}; possible are {', '.join(TIMES)}"
-    raise Misfit(message, suggestion=suggest(raw, TIMES))
-
-
 def _unanswered(raw: object) -> bool:
     if raw in ("as_waited", "ignore"):
         return raw == "as_waited"
@@ -172,6 +110,8 @@ def _unanswered(raw: object) -> bool:
 
 
 def _measure(raw: object) -> Measure:
+    if not isinstance(raw, str | dict) or (isinstance(raw, dict) and len(raw) != 1):
+        raise Misfit(f"one measure stands here, such as count or {{median: timeToAgentResponseMillis}}, not {_some(raw)}")
     try:
         return measures.build(raw)
     except QueryError as problem:
@@ -191,6 +131,57 @@ def _misfit(problem: QueryError) -> Misfit:
     known = ("property", "operation", "values", *measures.names())
     at_key = isinstance(last, str) and last not in known
     return Misfit(str(problem), problem.path, suggestion=problem.suggestion, at_key=at_key)
+
+
+def _comparison(raw: object) -> Raw:
+    if not isinstance(raw, str | dict) or (isinstance(raw, dict) and len(raw) != 1):
+        raise Misfit(f"one comparison stands here, such as usual or {{change: {{to: 7d}}}}, not {_some(raw)}")
+    return Raw(raw)
+
+
+def _some(raw: object) -> str:
+    return f"{len(raw) or 'no'} keys" if isinstance(raw, dict) else show(raw)
+
+
+NO_DATA = ("keep", *(level.value for level in Level))
+
+
+def _no_data(raw: object) -> NoDataChoice:
+    if isinstance(raw, str) and raw in NO_DATA:
+        return NoDataChoice(None if raw == "keep" else Level(raw))
+    raise Misfit(f"it is keep, ok, warning or critical, not {show(raw)}", suggestion=suggest(raw, NO_DATA))
+
+
+def _expected(raw: object) -> tuple[int, ...]:
+    if isinstance(raw, list) and raw:
+        return tuple(dict.fromkeys(_expected_id(index, each) for index, each in enumerate(raw)))
+    what = "an empty list" if isinstance(raw, list) else show(raw)
+    meant = f"[{raw}]" if isinstance(raw, int) and not isinstance(raw, bool) else None
+    raise Misfit(f"a list of ids is expected here, such as [671581, 671590], not {what}", suggestion=meant)
+
+
+def _expected_id(index: int, raw: object) -> int:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= _LARGEST_ID:
+        return raw
+    meant = raw if isinstance(raw, str) and raw.isdecimal() else None
+    raise Misfit(f"an id is a whole number, not {show(raw)}", (index,), suggestion=meant)
+
+
+def _rule_ids(raw: object) -> tuple[str, ...]:
+    names = raw if isinstance(raw, list) else [raw]
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise Misfit(f"the id of a rule is expected here, not {show(name)}", (index,) if isinstance(raw, list) else ())
+    return tuple(dict.fromkeys(names))
+
+
+def _matcher(raw: object) -> dict[str, str]:
+    if not isinstance(raw, dict) or not raw:
+        raise Misfit(f"labels, rule, owner or level are expected here, such as {{team: support}}, not {show(raw)}")
+    level = raw.get("level")
+    if level is not None and level not in LEVELS:
+        raise Misfit(f"level is warning or critical, not {show(level)}", ("level",), suggestion=suggest(level, LEVELS))
+    return {_label(key): _under(key, value) for key, value in raw.items()}
 
 
 Receivers: TypeAlias = tuple[str, ...]
@@ -234,6 +225,20 @@ def _under(key: str, value: object) -> str:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """A comparison as it stands in the file; what its options mean is known only with the measure."""
+
+    raw: Any
+
+
+@dataclass(frozen=True)
+class NoDataChoice:
+    """What a measure without a value amounts to; None: nothing changes."""
+
+    level: Level | None
+
+
+@dataclass(frozen=True)
 class Scalar:
     """A limit as it stands in the file; its unit is known only with the measure."""
 
@@ -246,20 +251,38 @@ def _scalar(raw: object) -> Scalar:
     return Scalar(raw)
 
 
-Id = Annotated[str, PlainValidator(_id), Shape(shapes.name)]
-Line = Annotated[str, PlainValidator(_text(150)), Shape(shapes.text(150))]
-Prose = Annotated[str, PlainValidator(_text(2000, lines=True)), Shape(shapes.text(2000))]
-WebAddress = Annotated[str, PlainValidator(_web_address), Shape(shapes.web_address)]
-Every = Annotated[Duration, PlainValidator(_duration(10 * SECOND)), Shape(shapes.duration)]
-WindowLength = Annotated[Duration, PlainValidator(_duration(10 * SECOND)), Shape(shapes.duration)]
-Span = Annotated[Duration, PlainValidator(_duration()), Shape(shapes.duration)]
-Conversations = Annotated[int, PlainValidator(_whole(0, 1_000_000)), Shape(shapes.whole(0, 1_000_000))]
-Groups = Annotated[int, PlainValidator(_whole(1, 10_000)), Shape(shapes.whole(1, 10_000))]
-By = Annotated[str, PlainValidator(_by), Shape(shapes.choice(("conversation", *IDS)))]
-Timestamp = Annotated[str, PlainValidator(_timestamp), Shape(shapes.choice(TIMES))]
-Unanswered = Annotated[bool, PlainValidator(_unanswered), Shape(shapes.choice(("as_waited", "ignore")))]
-MeasureOf = Annotated[Measure, PlainValidator(_measure), Shape(shapes.measure)]
-FilterOf = Annotated[Filter, PlainValidator(_filter), Shape(shapes.condition)]
-Notify = Annotated[Receivers | Mapping[Level, Receivers], PlainValidator(_notify), Shape(shapes.notify)]
-Labels = Annotated[dict[str, str], PlainValidator(_labels), Shape(shapes.labels)]
-LimitValue = Annotated[Scalar, PlainValidator(_scalar), Shape(shapes.limit)]
+def _flag(raw: object) -> bool:
+    """YAML's yes and no are texts here, as they are everywhere in these files."""
+    if isinstance(raw, bool):
+        return raw
+    meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
+    raise Misfit(f"true or false is expected here, not {show(raw)}", suggestion=meant.get(str(raw).casefold()))
+
+
+_WHOLE = "whole number"
+_BY = ("conversation", *IDS)
+
+Id = Annotated[str, PlainValidator(_id), Shape(shapes.name, "name")]
+Line = Annotated[str, PlainValidator(_text(150)), Shape(shapes.text(150), "text, one line")]
+Prose = Annotated[str, PlainValidator(_text(2000, lines=True)), Shape(shapes.text(2000), "text")]
+WebAddress = Annotated[str, PlainValidator(_web_address), Shape(shapes.web_address, "web address")]
+Conversations = Annotated[int, PlainValidator(_whole(0, 1_000_000)), Shape(shapes.whole(0, 1_000_000), _WHOLE)]
+Groups = Annotated[int, PlainValidator(_whole(1, 10_000)), Shape(shapes.whole(1, 10_000), _WHOLE)]
+By = Annotated[str, PlainValidator(_by), Shape(shapes.choice(_BY), "conversation or an id property")]
+Unanswered = Annotated[bool, PlainValidator(_unanswered), Shape(shapes.choice(("as_waited", "ignore")), "as_waited or ignore")]
+MeasureOf = Annotated[Measure, PlainValidator(_measure), Shape(shapes.measure, "a [measure](#measures)")]
+FilterOf = Annotated[Filter, PlainValidator(_filter), Shape(shapes.condition, "list of [filters](#filters)")]
+Notify = Annotated[
+    Receivers | Mapping[Level, Receivers], PlainValidator(_notify), Shape(shapes.notify, "receiver, list, or either by level")
+]
+Labels = Annotated[dict[str, str], PlainValidator(_labels), Shape(shapes.labels, "names with texts")]
+LimitValue = Annotated[Scalar, PlainValidator(_scalar), Shape(shapes.limit, "value in the measure's unit")]
+ReceiverNames = Annotated[Receivers, PlainValidator(_receivers), Shape(shapes.names, "receiver or list")]
+RuleIds = Annotated[tuple[str, ...], PlainValidator(_rule_ids), Shape(shapes.names, "rule id or list")]
+Matcher = Annotated[dict[str, str], PlainValidator(_matcher), Shape(shapes.matcher, "labels, level, rule, owner")]
+Expected = Annotated[tuple[int, ...], PlainValidator(_expected), Shape(shapes.ids, "list of ids")]
+NoData = Annotated[NoDataChoice, PlainValidator(_no_data), Shape(shapes.choice(NO_DATA), "keep, ok, warning or critical")]
+TemplateName = Annotated[str, PlainValidator(read_name), Shape(shapes.name, "name")]
+CalendarName = Annotated[str, PlainValidator(read_name), Shape(shapes.name, "calendar")]
+CompareWith = Annotated[Raw, PlainValidator(_comparison), Shape(shapes.comparison, "a [comparison](#comparisons)")]
+Flag = Annotated[bool, PlainValidator(_flag), Shape(shapes.flag, "true or false")]

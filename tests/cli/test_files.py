@@ -166,7 +166,7 @@ def test_kinds_shows_every_measure_and_channel_with_an_example(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["starter", "demo"])
 def test_what_ships_fits_the_schema_that_is_printed(name: str, tmp_path: Path) -> None:
     schemas = {False: alertd(tmp_path, "schema").json, True: alertd(tmp_path, "schema", "--receivers").json}
-    for file in shipped(f"rules/{name}").glob("*.yaml"):
+    for file in (each for each in shipped(f"rules/{name}").glob("*.yaml") if not each.name.endswith(".test.yaml")):
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
         judge = jsonschema.Draft202012Validator(schemas[file.name == "receivers.yaml"])
         assert not [error.message for error in judge.iter_errors(data)]

@@ -27,12 +27,14 @@ rules:
     unanswered: as_waited
     warning:  {above: 5m,  recover: 4m}
     critical: {above: 15m, recover: 10m}
-    notify: {critical: [a, a]}
+    min_conversations: 20
+    notify: {warning: a, critical: [a, a]}
   - id: share
     every: 5m
     window: 1h
     measure: {share: [{property: botStatus, operation: EQ, values: [NO_RESPONSE]}]}
     critical: {above: 20%}
+    min_conversations: 20
 """
 RECEIVERS = "receivers:\n  a: {email: {to: [a@example.com]}}\nfallback: a\n"
 

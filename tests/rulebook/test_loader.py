@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from alertd.errors import RulebookError
-from alertd.rulebook.files import gather
+from alertd.rulebook.files import Texts, gather, read, recall
 from alertd.rulebook.findings import Finding
-from alertd.rulebook.loader import inspect, load
-from alertd.rulebook.revision import find_revision
-
-RECEIVERS = "receivers:\n  a: {email: {to: [a@example.com]}}\n"
-
-
-def rule(name: str) -> str:
-    return f"rules:\n  - {{id: {name}, every: 1m, window: 1h, measure: count, critical: {{above: 1}}, notify: a}}\n"
-
-
-def write(folder: Path, **texts: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        path = folder / (name.replace("__", "/") + ".yaml")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return folder
+from alertd.rulebook.loader import Memory, build, inspect, load
+from tests.rulebook.folders import RECEIVERS, rule, write
 
 
 def test_all_rule_files_below_the_folder_make_one_rulebook(tmp_path: Path) -> None:
@@ -127,11 +110,103 @@ def test_where_there_is_nothing_to_load_it_says_so(tmp_path: Path, kind: str) ->
 
 
 def test_files_without_a_single_rule_are_not_a_rulebook(tmp_path: Path) -> None:
-    write(tmp_path, receivers=RECEIVERS, one="# rules:\n#  - id: one\n", two="rules: []\n")
+    write(tmp_path, receivers=RECEIVERS, one="# rules:\n#  - id: one\n", two="defaults: {every: 1m}\n")
     book, findings = inspect(tmp_path)
 
     assert book is None
-    assert [each.message for each in findings if each.severity == "error"] == ["there is not one rule in these files"]
+    assert [each.message for each in findings if each.severity == "error"] == [
+        'a rule file needs "rules:", and its rules follow as a list'
+    ]
+    (tmp_path / "two.yaml").unlink()
+    with pytest.raises(RulebookError, match='there is not one rule in these files; if that is meant, write "rules: \\[\\]"'):
+        load(tmp_path)
+
+
+def test_no_rules_at_all_is_a_rulebook_where_a_file_says_so(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one="# rules:\n#  - id: one\n", two="rules: []\n")
+    book, findings = inspect(tmp_path)
+
+    assert book is not None
+    assert (dict(book.rules), set(book.receivers)) == ({}, {"a"})
+    assert {each.severity for each in findings} == {"warning"}
+    assert "there is not one rule in all files, so nothing is checked" in [each.message for each in findings]
+
+
+def test_a_link_that_leads_to_itself_is_told_at_its_place(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one"))
+    (tmp_path / "two.yaml").symlink_to("two.yaml")
+    _, (finding,) = inspect(tmp_path)
+
+    assert (finding.file, finding.severity) == (f"{tmp_path}/two.yaml", "error")
+    assert "cannot be read" in finding.message
+
+
+def texts(folder: Path) -> Texts:
+    return read(gather([folder]))
+
+
+def test_a_rulebook_made_of_kept_texts_is_the_one_that_the_files_made(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one"), team__two=rule("two"))
+    found = texts(tmp_path)
+
+    assert build(recall(found.files), "abc") == load(tmp_path, revision="abc")
+    assert recall(found.files).digest == found.digest
+
+
+@pytest.mark.parametrize("change", ["text", "receivers", "added", "removed", "renamed", "unreadable", "second receivers"])
+def test_whatever_changes_in_the_folder_changes_its_digest(tmp_path: Path, change: str) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one"), two=rule("two"))
+    before = texts(tmp_path).digest
+    assert texts(tmp_path).digest == before
+    if change == "text":
+        write(tmp_path, one=rule("uno"))
+    elif change == "receivers":
+        write(tmp_path, receivers=RECEIVERS + "# another")
+    elif change == "added":
+        write(tmp_path, three="")
+    elif change == "removed":
+        (tmp_path / "two.yaml").unlink()
+    elif change == "renamed":
+        (tmp_path / "two.yaml").rename(tmp_path / "three.yaml")
+    elif change == "unreadable":
+        (tmp_path / "two.yaml").write_bytes(b"\xff")
+    else:
+        write(tmp_path, team__receivers=RECEIVERS)
+
+    assert texts(tmp_path).digest != before
+
+
+def test_rules_of_unchanged_files_are_the_same_objects_after_the_next_load(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one"), two=rule("two"))
+    memory = Memory()
+    before = build(texts(tmp_path), None, memory).rules
+    write(tmp_path, two=rule("zwei"))
+    after = build(texts(tmp_path), None, memory).rules
+
+    assert set(after) == {"one", "zwei"}
+    assert after["one"] is before["one"]
+    assert len(memory.pages) == 2
+
+
+def test_a_receiver_that_is_gone_is_missed_by_files_that_did_not_change(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one"))
+    memory = Memory()
+    build(texts(tmp_path), None, memory)
+    write(tmp_path, receivers=RECEIVERS.replace("a:", "b:"))
+
+    with pytest.raises(RulebookError, match=r"one\.yaml:2:.*there is no receiver \"a\""):
+        build(texts(tmp_path), None, memory)
+
+
+def test_many_errors_are_counted_and_a_pasted_secret_is_not_among_them(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS, one=rule("one").replace("notify: a", "notify: xoxb-1234567890"))
+    for number in range(5):
+        write(tmp_path, **{f"two{number}": rule("Two")})
+    with pytest.raises(RulebookError, match=r"10 errors in 6 files; .*; and 7 more$") as caught:
+        load(tmp_path)
+
+    assert "xoxb-" in str(caught.value)
+    assert "1234567890" not in str(caught.value)
 
 
 def test_a_folder_with_far_too_many_files_is_refused(tmp_path: Path) -> None:
@@ -140,36 +215,3 @@ def test_a_folder_with_far_too_many_files_is_refused(tmp_path: Path) -> None:
     assert len(gather([tmp_path], most=3).rules) == 3
     with pytest.raises(RulebookError, match="more than 2 YAML files"):
         gather([tmp_path], most=2)
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_the_revision_is_the_commit_and_a_plus_where_rules_differ(tmp_path: Path) -> None:
-    rules = write(tmp_path / "rules", receivers=RECEIVERS, one=rule("one"))
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-qm", "rules")
-    commit = git(tmp_path, "rev-parse", "HEAD")[:12]
-    (tmp_path / "elsewhere").touch()
-
-    assert load(rules).revision == commit
-    write(rules, one=rule("uno"))
-    assert load(rules).revision == f"{commit}+"
-    assert load(rules, revision="abc").revision == "abc"
-
-
-def test_git_sync_names_the_folder_after_the_commit(tmp_path: Path) -> None:
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    write(tmp_path / ".worktrees" / commit / "rules", receivers=RECEIVERS, one=rule("one"))
-    (tmp_path / "current").symlink_to(f".worktrees/{commit}")
-
-    assert load(tmp_path / "current" / "rules").revision == commit[:12]
-
-
-def test_without_a_repository_there_is_no_revision(tmp_path: Path) -> None:
-    assert find_revision(tmp_path) is None

@@ -27,6 +27,7 @@ rules:
 LEVEL = "    critical: {above: 3}\n"
 COUNT = "    measure: count\n"
 MEDIAN = "    measure: {median: timeToCloseMillis}\n"
+SHARE = "    measure: {share: {property: botStatus, operation: EQ, values: [NO_RESPONSE]}}\n"
 
 
 def looked_at(folder: Path, rules: str, receivers: str | None = RECEIVERS) -> tuple[Finding, ...]:
@@ -40,7 +41,7 @@ def looked_at(folder: Path, rules: str, receivers: str | None = RECEIVERS) -> tu
 KEYS = [
     (COUNT + LEVEL + "    evry: 5m", "8:5-9", '"evry" is not a key of a rule', "every"),
     (COUNT + LEVEL + "    fliters: []", "8:5-12", '"fliters" is not a key of a rule', "filters"),
-    (COUNT + LEVEL + "    calendar: office-hours", "8:5-13", '"calendar" is not a key of a rule', None),
+    (COUNT + LEVEL + "    calendar: hours", "8:15-20", 'there is no calendar "hours"; calendars.yaml names none', None),
     (COUNT + LEVEL + "    hold: 5m", "8:5-9", '"hold" is not a key of a rule', None),
     (COUNT + LEVEL + "    title:", "8:5-10", '"title" has no value', None),
     (COUNT + LEVEL + "    title: 17", "8:12-14", 'title: text is expected here; put it in quotes: "17"', None),
@@ -105,18 +106,98 @@ KEYS = [
     ("    measure: {medain: timeToCloseMillis}\n" + LEVEL, "6:15-21", 'there is no measure "medain"', "median"),
     ("    measure: {median: timeToCloseMilis}\n" + LEVEL, "6:23-39", "there is no property", "timeToCloseMillis"),
     ("    measure: {median: lastAgentId}\n" + LEVEL, "6:23-34", "lastAgentId is an id", None),
-    ("    measure: {median: a, mean: b}\n" + LEVEL, "6:14-34", "measure is one of them", None),
+    ("    measure: {median: a, mean: b}\n" + LEVEL, "6:14-34", "one measure stands here, such as count or", None),
     (
         "    measure: {share: {property: botStatus, operation: EQ, values: [NO_RESPONS]}}\n    critical: {above: 20%}",
         "6:68-78",
         "botStatus is one of",
         "NO_RESPONSE",
     ),
+    ("    measure: [count]\n" + LEVEL, "6:14-21", "one measure stands here, such as count or", None),
     (COUNT, "2:9-13", "a rule needs a level", None),
+    (COUNT + "    report: false", "2:9-13", "a rule needs a level", None),
+    (COUNT + "    report: yes", "7:13-16", 'true or false is expected here, not "yes"', "true"),
+    (COUNT + LEVEL + '    cron: "0 8 * * *"', "8:5-9", "a rule is checked by every or by cron, not by both", None),
+    (COUNT + LEVEL + "    timezone: Berlin", "8:15-21", 'there is no time zone "Berlin"', "Europe/Berlin"),
+    (COUNT + LEVEL + "    expect: [1]", "8:5-11", "the rule needs by with an id property, such as by: lastAgentId", None),
+    (COUNT + LEVEL + "    expect: 1\n    by: lastAgentId", "8:13-14", "a list of ids is expected here", "[1]"),
+    (COUNT + LEVEL + "    expect: []\n    by: lastAgentId", "8:13-15", "not an empty list", None),
+    (COUNT + LEVEL + "    expect: [7, a]\n    by: lastAgentId", "8:17-18", 'an id is a whole number, not "a"', None),
+    (COUNT + LEVEL + '    expect: ["7"]\n    by: lastAgentId', "8:14-17", "an id is a whole number", "7"),
+    (COUNT + LEVEL + "    expect: [1]\n    by: conversation", "8:5-11", "needs by with an id property", None),
+    (
+        COUNT + LEVEL + "    expect: [1, 2]\n    by: lastAgentId\n    max_groups: 1",
+        "8:5-11",
+        "these are 2 groups, more than max_groups: 1",
+        None,
+    ),
+    (COUNT + LEVEL + "    escalate: {after: 30m}", "8:15-27", 'escalate needs "notify", as in {after: 30m', None),
+    (COUNT + LEVEL + "    escalate: {notify: oncall-mail}", "8:15-36", 'escalate needs "after"', None),
+    (COUNT + LEVEL + "    escalate: {after: 30, notify: oncall-mail}", "8:23-25", '"30" has no unit', None),
+    (COUNT + LEVEL + "    escalate: oncall-mail", "8:15-26", "such as {after: 30m, notify: oncall-mail}", None),
+    (COUNT + LEVEL + "    escalate: {after: 1h, to: oncall-mail}", "8:27-29", '"to" is not a key of escalate', None),
+    (COUNT + LEVEL + "    escalate: {after: 1h, notify: mail}", "8:35-39", 'there is no receiver "mail"', None),
+    (COUNT + LEVEL + "    escalate: {after: 1h, notify: [oncal-mail]}", "8:36-46", "there is no receiver", "oncall-mail"),
+    (COUNT + LEVEL + "    remind: 5s", "8:13-15", "remind: 5s does not fit: it must be at least 10s", None),
+    (COUNT + LEVEL + "    quiet_while: 5", "8:18-19", "the id of a rule is expected here, not 5", None),
+    (COUNT + LEVEL + "    quiet_while: [a, {b: c}]", "8:22-28", "the id of a rule is expected here, not keys", None),
+    (COUNT + LEVEL + "    quiet_while: [slow]", "8:19-23", "a rule that is quiet while it fires itself is never told", None),
+    (COUNT + LEVEL + "    no_data: warn", "8:14-18", "it is keep, ok, warning or critical", "warning"),
+    (COUNT + LEVEL + "    no_data: no", "8:14-16", 'it is keep, ok, warning or critical, not "no"', None),
+    (COUNT + LEVEL + "    no_data: [keep]", "8:14-20", "not a list", "keep"),
+    (COUNT + LEVEL + "    template: My Report", "8:15-24", '"My Report" is not a name', "my-report"),
+    (COUNT + LEVEL + "    calendar: [hours]", "8:15-22", "calendar: text is expected here, not a list", None),
+    (
+        COUNT + LEVEL + "    report: true",
+        "7:5-13",
+        'a report is told at every check and has no levels; remove "critical"',
+        None,
+    ),
+    (COUNT + "    report: true\n    for: 5m", "8:5-8", 'a report is told at every check and has no use for "for"', None),
+    (COUNT + "    report: true\n    remind: 5m", "8:5-11", 'has no use for "remind"', None),
+    (
+        COUNT + LEVEL + "    compare: {change: {to: 7d}}\n    by: conversation",
+        "8:5-12",
+        "a single conversation has no earlier time",
+        None,
+    ),
+    (COUNT + "    compare: {chnage: {to: 7d}}", "7:15-21", 'there is no comparison "chnage"', "change"),
+    (COUNT + "    compare: chnage", "7:14-20", 'there is no comparison "chnage"', "change"),
+    (COUNT + "    compare: [usual]", "7:14-21", "one comparison stands here, such as usual or", None),
+    (COUNT + "    compare: {usual: {}, change: {to: 7d}}", "7:14-43", "one comparison stands here", None),
+    (COUNT + "    compare: change", "7:14-20", "such as to: 7d", None),
+    (COUNT + "    compare: {change: {minimum: 20}}", "7:23-36", "such as to: 7d", None),
+    (COUNT + "    compare: {change: {too: 7d}}", "7:24-27", 'change has no "too"; it has to, minimum', "to"),
+    (COUNT + "    compare: {change: {to: 7 days}}", "7:28-34", 'to: "7 days" is not a duration', "7d"),
+    (COUNT + "    compare: {change: {to: 7d, minimum: 5m}}", "7:41-43", "minimum: this measure is a plain number", None),
+    (
+        COUNT + "    compare: {change: {to: 7d}}\n    critical: {below: -50}",
+        "8:23-26",
+        "below: with compare: change a limit is a percentage: -50 has no unit; write -50%",
+        None,
+    ),
+    (
+        MEDIAN + "    compare: {change: {to: 7d}}\n    critical: {above: 5m}",
+        "8:23-25",
+        "with compare: change a limit is a percentage; write it like 20% instead of",
+        None,
+    ),
+    (
+        COUNT + "    compare: usual\n    critical: {outside: 50%}",
+        "8:25-28",
+        "with compare: usual a limit is a plain number without a unit; write it like 4 instead of",
+        None,
+    ),
+    (COUNT + "    compare: {usual: {weeks: 20}}", "7:30-32", "weeks is a whole number from 2 to 12, not 20", None),
+    (COUNT + "    compare: usual\n    critical: {outside: -4}", "8:25-27", "so it has no sign", "4"),
+    (COUNT + "    compare: usual\n    critical: {outside: 4, recover: -3}", "8:37-39", "recover is how far from zero", "3"),
+    (COUNT + "    critical: {outside: 4}", "7:16-23", "outside is for compare: change and usual", None),
+    (COUNT + "    compare: {burn: {objective: 95%}}", "7:21-37", "burn is about a share; write measure: {share: ...}", None),
+    (SHARE + "    compare: {burn: {objective: 95%}}", "4:5-11", "burn brings its own windows; leave this out", None),
     (COUNT + "    warning: 5", "7:14-15", "warning: keys with values are expected here, such as {above: 5m", None),
     (COUNT + "    warning: {}", "7:14-16", 'a limit needs "above" or "below"', None),
     (COUNT + "    warning: {above: 1, below: 2}", "7:25-30", 'a limit has "above" or "below", not both', None),
-    (COUNT + "    warning: {abov: 1}", "7:15-19", "not a key of a limit; it has above, below, recover", "above"),
+    (COUNT + "    warning: {abov: 1}", "7:15-19", "not a key of a limit; it has above, below, outside, recover", "above"),
     (COUNT + "    warning: {above: }", "7:15-20", '"above" has no value', None),
     (COUNT + "    warning: {above: [1]}", "7:22-25", "a limit is written like 5m, 20% or 3, not a list", None),
     (COUNT + "    warning: {above: 5m}", "7:22-24", "above: this measure is a plain number without a unit", None),
@@ -156,6 +237,9 @@ def test_a_wrong_key_is_told_at_its_place(tmp_path: Path, keys: str, place: str,
     assert findings[0].suggestion == meant
 
 
+HOURS = HEAD.replace("    every: 5m\n", "")
+ALWAYS = HEAD.replace("    window: 1h\n", "")
+
 FILES = [
     ("rulez: []", "1:1", '"rulez" is not a key of a rule file', "rules"),
     ("defaults: {}", "1:1", 'a rule file needs "rules:"', None),
@@ -183,6 +267,29 @@ FILES = [
     (HEAD.replace("support-slack", "[oncall-mail, slack]") + COUNT + LEVEL, "5:27", 'there is no receiver "slack"', None),
     (HEAD.replace("support-slack", "{crit: oncall-mail}") + COUNT + LEVEL, "5:14", '"crit" is not a level', "critical"),
     (HEAD.replace("support-slack", "{critical: [5]}") + COUNT + LEVEL, "5:25", "the name of a receiver is expected", None),
+    (HOURS + COUNT + LEVEL + '    cron: "0 8 * * mon-fry"', "7:11", '"mon-fry" does not fit as day of the week', "mon-fri"),
+    (HOURS + COUNT + LEVEL + '    cron: "0 8 * *"', "7:11", "has five fields (minute, hour, day of the month", None),
+    (HOURS + COUNT + LEVEL + '    cron: "60 8 * * *"', "7:11", '"60" does not fit as minute; possible are 0 to 59', None),
+    (HOURS + COUNT + LEVEL + '    cron: "@daily"', "7:11", "write the five fields", "0 0 * * *"),
+    (HOURS + COUNT + LEVEL + '    cron: "0 8 30 2 *"', "7:11", "is never due, for no month has such a day", None),
+    (HOURS + COUNT + LEVEL + "    cron: 5m", "7:11", "has five fields", None),
+    (HEAD.replace("1h", "{calendar_day: 1}") + COUNT + LEVEL, "4:28", "calendar_day counts days backwards", "-1"),
+    (HEAD.replace("1h", "{calendar_day: yesterday}") + COUNT + LEVEL, "4:28", "-1 the last whole one; not", None),
+    (HEAD.replace("1h", "{calender_day: -1}") + COUNT + LEVEL, "4:14", '"calender_day" is not a window', "calendar_day"),
+    (HEAD.replace("1h", "yesterday") + COUNT + LEVEL, "4:13", '"yesterday" is not a duration', None),
+    (ALWAYS + SHARE + LEVEL + "    compare: {burn: {objective: 95%}}", "6:5", "burn brings its own levels", None),
+    (ALWAYS + SHARE + "    compare: {burn: {objective: 80%}}", "6:33", "93.1% or more works", None),
+    (ALWAYS + SHARE + "    compare: {burn: {objective: 100%}}", "6:33", "leaves no slack that could be used up", None),
+    (ALWAYS + SHARE + "    compare: {burn: {objective: 0.95}}", "6:33", "the objective is a share; write it like 95%", None),
+    (ALWAYS + SHARE + "    compare: {burn: {objektive: 95%}}", "6:22", 'burn has no "objektive"', "objective"),
+    (ALWAYS + SHARE + "    compare: {burn: {objective: 95%, period: 5h}}", "6:46", "period: 5h does not fit", None),
+    (ALWAYS + SHARE + "    compare: burn", "6:14", "objective: 95%", None),
+    (
+        ALWAYS + SHARE + "    compare: {burn: {objective: 95%}}\n    report: true",
+        "6:5",
+        "a report has no levels, and burn brings its own",
+        None,
+    ),
 ]  # fmt: skip - one mistake a line
 
 
@@ -280,7 +387,7 @@ def test_a_folder_without_receivers_says_so(tmp_path: Path) -> None:
 
 
 def test_a_plain_median_of_answer_times_is_warned_of(tmp_path: Path) -> None:
-    text = HEAD + "    measure: {median: timeToAgentResponseMillis}\n    critical: {above: 5m}\n"
+    text = HEAD + "    measure: {median: timeToAgentResponseMillis}\n    min_conversations: 5\n    critical: {above: 5m}\n"
     (finding,) = looked_at(tmp_path, text)
 
     assert (finding.severity, finding.line, finding.column) == ("warning", 6, 14)
@@ -296,7 +403,9 @@ def test_a_plain_median_of_answer_times_is_warned_of(tmp_path: Path) -> None:
     ],
 )
 def test_a_median_that_counts_the_waiting_or_leaves_them_out_on_purpose_is_fine(tmp_path: Path, keys: str) -> None:
-    text = HEAD + "    measure: {median: timeToAgentResponseMillis}\n    critical: {above: 5m}\n" + keys
+    text = (
+        HEAD + "    measure: {median: timeToAgentResponseMillis}\n    critical: {above: 5m}\n    min_conversations: 5\n" + keys
+    )
 
     assert looked_at(tmp_path, text) == ()
 
@@ -327,6 +436,6 @@ def test_whoever_waits_has_no_agent_so_a_measure_by_agent_flatters_nobody(tmp_pa
     (tmp_path / "receivers.yaml").write_text("receivers: {team: {email: {to: [team@example.com]}}}")
     (tmp_path / "rules.yaml").write_text(
         "rules: [{id: slow-agent, every: 5m, window: 1h, by: lastAgentId, measure: {p90: timeToAgentResponseMillis}, "
-        "warning: {above: 5m}, notify: team}]"
+        "min_conversations: 5, warning: {above: 5m}, notify: team}]"
     )
     assert inspect(tmp_path)[1] == ()

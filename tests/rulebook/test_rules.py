@@ -15,11 +15,16 @@ from alertd.durations import format_duration
 from alertd.facts import CONVERSATION, Level
 from alertd.measures.base import ANSWER_TIME
 from alertd.reporting.query import Filter, Operation
+from alertd.rulebook.calendars_file import read_calendars
+from alertd.rulebook.findings import Finding
 from alertd.rulebook.loader import inspect, load
-from alertd.rulebook.located import compose
+from alertd.rulebook.located import Document, compose
+from alertd.rulebook.lookback import CalendarWindow
 from alertd.rulebook.reading import read_rules
-from alertd.rulebook.rule import Limit, Rule
-from alertd.rulebook.values import IDS, TIMES
+from alertd.rulebook.receivers import read_receivers
+from alertd.rulebook.relations import Known
+from alertd.rulebook.rule import Escalation, Limit, Rule
+from tests.rulebook.authors import entries
 
 RECEIVERS = """\
 receivers:
@@ -60,6 +65,7 @@ rules:
     window: 30m
     measure: {share: {property: botStatus, operation: EQ, values: [NO_RESPONSE]}}
     critical: {above: 20%}
+    min_conversations: 30
     owner: sales
 
   - id: slow-agent
@@ -69,6 +75,7 @@ rules:
     measure: {p90: timeToAgentResponseMillis}
     unanswered: ignore
     warning: {above: 20m}
+    min_conversations: 5
     max_groups: 100
 
   - id: hot-lead-waits
@@ -184,46 +191,6 @@ def test_defaults_that_do_not_fit_a_rule_are_passed_over(tmp_path: Path) -> None
     assert book.rules["a"].notify == {Level.CRITICAL: ("oncall-mail",)}
 
 
-# Rules as they could be written, made of what the language allows.
-
-durations = st.integers(10, 366 * 86_400).map(lambda seconds: format_duration(seconds * SECOND))
-names = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True).filter(lambda name: not name.startswith("alertd"))
-words = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=60).filter(str.strip)
-filters = st.fixed_dictionaries(
-    {"property": st.just("numAgentMessages"), "operation": st.sampled_from(["GTE", "EQ", "LT"])}
-    | {"values": st.lists(st.integers(0, 10), min_size=1, max_size=1)}
-)
-optional = {
-    "title": words,
-    "description": words,
-    "owner": words,
-    "labels": st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), words, max_size=3),
-    "filters": st.lists(filters, max_size=3),
-    "timestamp": st.sampled_from(TIMES),
-    "delay": durations,
-    "by": st.sampled_from(("conversation", *IDS)),
-    "for": durations,
-    "keep_firing": durations,
-    "reopen_within": durations,
-    "min_conversations": st.integers(0, 1000),
-    "max_groups": st.integers(1, 1000),
-    "notify": st.one_of(st.just("a"), st.lists(st.sampled_from("ab"), unique=True), st.just({"critical": "b"})),
-}
-
-
-@st.composite
-def entries(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["count", "median", "share"]))
-    measure: Any = {"count": "count", "median": {"median": "timeToCloseMillis"}, "share": {"share": draw(filters)}}[kind]
-    low, high = sorted(draw(st.lists(st.integers(10, 99), min_size=2, max_size=2, unique=True)))
-    unit = {"count": "", "median": "m", "share": "%"}[kind]
-    limits = {"warning": {"above": f"{low}{unit}"}, "critical": {"above": f"{high}{unit}", "recover": f"{low}{unit}"}}
-    if not unit:
-        limits = {level: {key: int(value) for key, value in limit.items()} for level, limit in limits.items()}  # type: ignore[misc]
-    required = {"id": draw(names), "every": draw(durations), "window": draw(durations), "measure": measure}
-    return required | limits | draw(st.fixed_dictionaries({}, optional=optional))
-
-
 @settings(deadline=None)
 @given(entry=entries(), flow=st.booleans(), wide=st.integers(40, 1000))
 def test_a_rule_is_the_same_however_its_yaml_is_laid_out(entry: dict[str, Any], flow: bool, wide: int) -> None:
@@ -231,13 +198,70 @@ def test_a_rule_is_the_same_however_its_yaml_is_laid_out(entry: dict[str, Any], 
     document, findings = compose(written, "rules.yaml")
     assert document is not None
     assert findings == ()
-    reading = read_rules(document, "rules.yaml", {"a", "b"})
+    reading = read_rules(document, "rules.yaml", Known(receivers={"a", "b"}, calendar_names={"office-hours"}))
 
     assert [each for each in reading.findings if each.severity == "error"] == []
     (rule,) = reading.rules
     assert rule.id == entry["id"]
-    assert format_duration(rule.every) == entry["every"]
+    assert "every" not in entry or format_duration(rule.every) == entry["every"]
     assert format_duration(rule.hold) == entry.get("for", "0s")
     assert [each.to_json() for each in rule.filters] == entry.get("filters", [])
     assert rule.labels == {key: value.strip() for key, value in entry.get("labels", {}).items()}
-    assert rule.limits[0].value > rule.limits[1].value == rule.limits[0].recover
+    assert rule.report == entry.get("report", False)
+    own = rule.compare.own_limits
+    assert own or [limit.level for limit in rule.limits] == [each for each in (Level.CRITICAL, Level.WARNING) if each in entry]
+
+
+CONTRACT = Path(__file__).parent / "contract"
+
+
+def test_the_language_by_example_is_read_without_a_word() -> None:
+    findings, rules = read_contract()
+
+    assert findings == []
+    assert len(rules) == 10
+    assert {rule.calendar.name for rule in rules if rule.calendar} == {"office-hours"}
+
+
+def test_a_report_has_receivers_and_no_levels() -> None:
+    (report,) = (rule for rule in read_contract()[1] if rule.report)
+
+    assert report.limits == ()
+    assert report.notify == {Level.OK: ("team-mail",)}
+    assert report.lookback == CalendarWindow("day", -1, "Europe/Berlin")
+    assert report.cron is not None
+    assert (report.cron.expression, report.cron.timezone) == ("0 8 * * mon-fri", "Europe/Berlin")
+
+
+def test_a_promise_brings_its_own_window_and_levels() -> None:
+    (promise,) = (rule for rule in read_contract()[1] if rule.id == "answer-promise")
+
+    assert promise.window == 72 * HOUR
+    assert promise.worst is Level.CRITICAL
+    assert promise.notify == {Level.CRITICAL: ("support-slack",), Level.WARNING: ("support-slack",)}
+
+
+def test_what_is_told_and_when_arrives() -> None:
+    rules = {rule.id: rule for rule in read_contract()[1]}
+
+    assert rules["unanswered"].remind == 2 * HOUR
+    assert rules["unanswered"].escalate == Escalation(30 * MINUTE, ("oncall-mail",))
+    assert rules["volume-drop"].quiet_while == ("widget-silent",)
+    assert rules["playbook-stopped"].expect == (671581, 671590)
+    assert rules["unusual-volume"].no_data is None
+
+
+def read_contract() -> tuple[list[Finding], list[Rule]]:
+    """The rules of the whole language, with the names that the files beside them have."""
+    roster = read_receivers(document_of("receivers.yaml"))
+    calendars = read_calendars(document_of("calendars.yaml"))
+    known = Known(roster.names, calendars.calendars, calendars.names, roster.routes)
+    reading = read_rules(document_of("rules.yaml"), "rules.yaml", known)
+    return [*roster.findings, *calendars.findings, *reading.findings], list(reading.rules)
+
+
+def document_of(name: str) -> Document:
+    document, findings = compose((CONTRACT / name).read_text(encoding="utf-8"), name)
+    assert findings == ()
+    assert document is not None
+    return document
