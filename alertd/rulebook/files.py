@@ -6,12 +6,15 @@ refused, and hidden names are passed over (`.git`, and the `..data` folders of a
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from alertd.errors import RulebookError
 from alertd.rulebook.findings import Finding
@@ -19,7 +22,9 @@ from alertd.rulebook.findings import Finding
 MOST_FILES = 5_000
 LARGEST = 1024 * 1024
 _ENDINGS = (".yaml", ".yml")
-_RECEIVERS = ("receivers.yaml", "receivers.yml")
+
+# Files that have no rules, by name, and what they have; a rulebook has one of each, at the top of its folder.
+SPECIAL = {f"{what}.{ending}": what for what in ("receivers", "calendars") for ending in ("yaml", "yml")}
 
 
 @dataclass(frozen=True)
@@ -34,36 +39,95 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """The rule files and receivers.yaml of one rulebook, and what is wrong with their places."""
+    """The files of one rulebook: those with rules, those without by what they have, and what is wrong with their places."""
 
     rules: tuple[Source, ...]
-    receivers: Source | None
+    special: Mapping[str, Source] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True)
+class Text:
+    """What one file says; None where it cannot be read, and why."""
+
+    name: str  # below the rules folder
+    shown: str
+    text: str | None
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the text, or of what kept it from being read."""
+        said = self.text if self.text is not None else "\0".join(each.message for each in self.findings)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All that a rulebook is made of, read once; everything after works on this, wherever it came from."""
+
+    rules: tuple[Text, ...]
+    special: Mapping[str, Text] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all names and texts: whether anything has changed."""
+        parts = sorted((each.name, each.digest) for each in (*self.rules, *self.special.values()))
+        parts += [(each.file, each.message) for each in self.findings]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The texts by name, as they are kept."""
+        return {each.name: each.text for each in (*self.rules, *self.special.values()) if each.text is not None}
+
+
 def gather(paths: Iterable[Path], *, most: int = MOST_FILES) -> Sources:
-    """The files of a folder, or single files with the receivers.yaml beside the first; RulebookError if there is none."""
+    """The files of a folder, or single files with those beside the first that have no rules; RulebookError if there is none."""
     given = tuple(paths)
     found = [source for path in given for source in islice(_sources(path), most + 1)]
     if len(found) > most:
         raise RulebookError(f"{_shown(given[0])} has more than {most:,} YAML files; name the folder that has the rules")
-    rules = tuple({each.path: each for each in found if each.path.name not in _RECEIVERS}.values())
+    rules = tuple({each.path: each for each in found if each.path.name not in SPECIAL}.values())
     if not rules:
         where = ", ".join(_shown(path) for path in given) or "no folder"
-        raise RulebookError(f"there are no rule files in {where}; rules are kept in files that end in .yaml")
-    return _with_receivers(rules, _receivers(given, found))
+        raise RulebookError(
+            f"there are no rule files in {where}; rules are kept in files that end in .yaml, "
+            'and where no rules are meant one of them says so: "rules: []"'
+        )
+    return _with_special(rules, _special(given, found))
 
 
-def read(source: Source) -> tuple[str | None, tuple[Finding, ...]]:
-    """The text of a file, or the reason why it is not read."""
+def read(sources: Sources) -> Texts:
+    """The texts of the files, each with the reason why it is not read if so."""
+    special = {kind: _read(source) for kind, source in sources.special.items()}
+    return Texts(tuple(_read(source) for source in sources.rules), special, sources.findings)
+
+
+def recall(files: Mapping[str, str]) -> Texts:
+    """The same from texts by name, which `Texts.files` once gave."""
+    texts = {name: Text(name, name, text) for name, text in sorted(files.items())}
+    special = {SPECIAL[name]: each for name, each in texts.items() if name in SPECIAL}
+    return Texts(tuple(each for name, each in texts.items() if name not in SPECIAL), special)
+
+
+def is_read(name: str) -> bool:
+    """Whether a file of that name below a rules folder would be read."""
+    *folders, last = PurePosixPath(name).parts
+    return _is_ours(last) and not any(each.startswith(".") for each in folders)
+
+
+def _read(source: Source) -> Text:
     try:
         raw = _bytes(source)
-        return raw.decode(), ()
+        return Text(source.name, source.shown, raw.decode())
     except UnicodeDecodeError as problem:
-        return None, (_undecodable(source, raw, problem.start),)
+        finding = _undecodable(source, raw, problem.start)
     except (OSError, _Refused) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-        return None, (Finding("error", f"this file cannot be read: {reason}", source.shown),)
+        finding = Finding("error", f"this file cannot be read: {reason}", source.shown)
+    return Text(source.name, source.shown, None, (finding,))
 
 
 class _Refused(Exception):
@@ -100,32 +164,37 @@ def _unreadable(problem: OSError) -> None:
     raise RulebookError(f"the folder {_shown(Path(problem.filename))} cannot be read: {problem.strerror}")
 
 
-def _receivers(given: tuple[Path, ...], found: list[Source]) -> list[Source]:
-    """All files that are called so; beside a single file the one in its folder."""
+def _special(given: tuple[Path, ...], found: list[Source]) -> list[Source]:
+    """All files that are called so; beside a single file those in its folder."""
     if any(path.is_dir() for path in given):
-        return [each for each in found if each.path.name in _RECEIVERS]
+        return [each for each in found if each.path.name in SPECIAL]
     folder = given[0].parent
-    beside = (folder / name for name in _RECEIVERS)
+    beside = (folder / name for name in SPECIAL)
     return [Source(each.absolute(), _shown(each), each.name, folder.resolve()) for each in beside if each.exists()]
 
 
-def _with_receivers(rules: tuple[Source, ...], candidates: list[Source]) -> Sources:
-    at_top = [each for each in candidates if "/" not in each.name]
-    receivers = at_top[0] if at_top else None
+def _with_special(rules: tuple[Source, ...], candidates: list[Source]) -> Sources:
+    special: dict[str, Source] = {}
+    for each in candidates:
+        if "/" not in each.name:
+            special.setdefault(SPECIAL[each.name], each)
     findings = tuple(
-        Finding("error", "a rulebook has one receivers.yaml, at the top of its folder; move these receivers there", each.shown)
+        Finding("error", f"a rulebook has one {kind}.yaml, at the top of its folder; move these {kind} there", each.shown)
         for each in candidates
-        if each is not receivers
+        if each is not special.get(kind := SPECIAL[each.path.name])
     )
-    return Sources(rules, receivers, findings)
+    return Sources(rules, special, findings)
 
 
 def _bytes(source: Source) -> bytes:
-    target = source.path.resolve()
-    if not target.is_relative_to(source.root):
-        raise _Refused("it is a link that leads out of the rules folder; put the file itself there")
     # Without O_NONBLOCK, opening a pipe waits for somebody to write to it.
-    handle = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(source.path, how | os.O_NOFOLLOW)
+    except OSError as problem:
+        if problem.errno != errno.ELOOP:
+            raise
+        handle = os.open(_inside(source), how)
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -134,6 +203,14 @@ def _bytes(source: Source) -> bytes:
         if found.st_size > LARGEST or len(raw) > LARGEST:
             raise _Refused(f"it is larger than {LARGEST // 1024 // 1024} MiB; split it")
     return raw
+
+
+def _inside(source: Source) -> Path:
+    """Where a link leads."""
+    target = Path(os.path.realpath(source.path))  # resolve() raises RuntimeError for a link that leads to itself
+    if not target.is_relative_to(source.root):
+        raise _Refused("it is a link that leads out of the rules folder; put the file itself there")
+    return target
 
 
 def _undecodable(source: Source, raw: bytes, place: int) -> Finding:
