@@ -32,15 +32,8 @@ class Answers:
         """What went wrong, if anything did."""
         return next((each for each in self.found.values() if isinstance(each, AlertdError)), None)
 
-    def selection(self) -> Table:
-        """The selected conversations."""
-        return self._cut(self.needs.selection)
-
-    def numerator(self) -> Table | None:
-        """Those of a share's own query."""
-        return self._cut(self.needs.numerator) if self.needs.numerator else None
-
-    def _cut(self, need: Need) -> Table:
+    def table(self, need: Need) -> Table:
+        """The conversations of one of the rule's needs; the problem that kept them from being known."""
         found = self.found[need]
         if isinstance(found, AlertdError):
             raise found
@@ -56,7 +49,7 @@ class Asking:
     def __init__(self, source: Source, wanted: Sequence[Wanted]) -> None:
         self._source = source
         self._wanted = {each.rule.id: each for each in wanted}
-        self._needs = {each.rule.id: needs_of(each.rule, each.at - each.rule.delay) for each in wanted}
+        self._needs = {each.rule.id: needs_of(each.rule, each.at - each.rule.delay, each.remembered) for each in wanted}
         everything = [need for needs in self._needs.values() for need in needs.all()]
         self.plan: Plan = make_plan(
             everything, source.knowledge, Limits(most_calls=affordable((each.rule for each in wanted), source.budget.usable))

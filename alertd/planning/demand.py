@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from alertd.clock import MINUTE, SECOND, Duration, Instant
-from alertd.facts import Level
+from alertd.facts import Level, Window
 from alertd.rulebook.rule import Rule
 
 # How long a call takes, as long as nobody has measured it.
@@ -32,6 +32,7 @@ class Wanted:
     rule: Rule
     at: Instant
     urgency: Urgency | None = None
+    remembered: frozenset[Window] = frozenset()  # windows it is compared with that need not be asked again
 
     @property
     def place(self) -> Urgency:

@@ -19,15 +19,19 @@ from alertd.planning.knowledge import Knowledge
 from alertd.planning.needs import needs_of
 from alertd.planning.planner import Limits, Request, make_plan
 from alertd.rulebook.rule import Rule
+from alertd.rulebook.schedules import Schedule
 
 # A cycle longer than this is cut here: what comes together less often than daily is not the worst that happens.
 _LONGEST_CYCLE = DAY
+
+# Where the cycle begins if any rule has a schedule by date; else at 0, when everything on the grid is due together.
+_MONDAY: Instant = 2922 * 7 * DAY + 4 * DAY
 
 # Calls that are a few too many fall behind a little more with every cycle: it takes a while until that is too late.
 _SHORTEST_RUN = HOUR
 
 
-_Instants: TypeAlias = Sequence[tuple[Instant, frozenset[Duration]]]
+_Instants: TypeAlias = Sequence[tuple[Instant, frozenset[Schedule]]]
 
 
 @dataclass(frozen=True)
@@ -101,26 +105,35 @@ def forecast(rules: Iterable[Rule], knowledge: Knowledge | None = None, terms: T
     book, known, terms = tuple(rules), knowledge or Knowledge(), terms or Terms()
     cycle = _cycle(book)
     instants = tuple(_instants(book, cycle))
-    batches = {due: _batch([each for each in book if each.every in due], known, terms) for due in {due for _, due in instants}}
+    together = {due for _, due in instants}
+    batches = {due: _batch([each for each in book if each.schedule in due], known, terms) for due in together}
     queue = _run(instants, batches, cycle, terms)
     costs = _costs(batches, Counter(due for _, due in instants), cycle)
     by_id = {each.id: each for each in book}
-    everything = max(batches, key=len, default=frozenset())
     return Forecast(
         rules=len(book),
         cycle=cycle,
         worst_minute=_most_in_a_minute(queue.sent),
         mean_per_minute=sum(costs.values()),
         critical_minute=_most_in_a_minute(queue.critical),
-        requests=tuple(_planned(each, by_id, queue.latest) for each in batches.get(everything, ())),
+        requests=tuple(_planned(each, by_id, queue.latest) for each in _shown(batches)),
         cost_by_rule=costs,
         cost_by_owner=_by_owner(costs, by_id),
         usable=terms.usable,
     )
 
 
+def _shown(batches: Mapping[frozenset[Schedule], tuple[_Order, ...]]) -> Iterator[_Order]:
+    """The requests at the instant at which most is due, and those of rules that are never due then."""
+    covered: set[str] = set()
+    for due in sorted(batches, key=len, reverse=True):
+        orders = [order for order in batches[due] if not covered.issuperset(order.rules)]
+        yield from orders
+        covered.update(rule for order in orders for rule in order.rules)
+
+
 def _run(
-    instants: _Instants, batches: Mapping[frozenset[Duration], tuple[_Order, ...]], cycle: Duration, terms: Terms
+    instants: _Instants, batches: Mapping[frozenset[Schedule], tuple[_Order, ...]], cycle: Duration, terms: Terms
 ) -> _Queue:
     queue = _Queue(terms)
     for start in range(0, max(_SHORTEST_RUN, cycle), cycle):
@@ -175,20 +188,26 @@ class _Queue:
 
 
 def _cycle(book: Sequence[Rule]) -> Duration:
+    if any(each.cron for each in book):
+        return 7 * DAY
     return min(math.lcm(*(each.every for each in book)), _LONGEST_CYCLE) if book else MINUTE
 
 
-def _instants(book: Sequence[Rule], cycle: Duration) -> Iterator[tuple[Instant, frozenset[Duration]]]:
-    """The due instants of the cycle in order, each with the `every` of the rules that are due."""
-    rhythms = sorted({each.every for each in book})
-    for at in sorted({at for every in rhythms for at in range(0, cycle, every)}):
-        yield at, frozenset(every for every in rhythms if at % every == 0)
+def _instants(book: Sequence[Rule], cycle: Duration) -> Iterator[tuple[Instant, frozenset[Schedule]]]:
+    """The due instants of the cycle in order, counted from its beginning, each with the schedules that are due."""
+    start = _MONDAY if any(each.cron for each in book) else 0
+    found: dict[Instant, set[Schedule]] = {}
+    for schedule in dict.fromkeys(each.schedule for each in book):
+        for at in schedule.between(start - 1, start + cycle - 1):
+            found.setdefault(at - start, set()).add(schedule)
+    for at in sorted(found):
+        yield at, frozenset(found[at])
 
 
 def _batch(due: Sequence[Rule], knowledge: Knowledge, terms: Terms) -> tuple[_Order, ...]:
-    """What is asked when these rules are due. Only the distances in time matter, so any instant will do."""
-    wanted = {rule.id: Wanted(rule, DAY) for rule in due}
-    needs = {rule.id: needs_of(rule, DAY - rule.delay).all() for rule in due}
+    """What is asked when these rules are due, as if nothing were remembered. Only distances in time matter."""
+    wanted = {rule.id: Wanted(rule, _MONDAY) for rule in due}
+    needs = {rule.id: needs_of(rule, _MONDAY - rule.delay).all() for rule in due}
     limits = Limits(most_calls=affordable(due, terms.usable))
     plan = make_plan((need for each in needs.values() for need in each), knowledge, limits)
     served: dict[Request, dict[str, Wanted]] = {}
@@ -209,7 +228,7 @@ def _order(request: Request, rules: Mapping[str, Wanted], knowledge: Knowledge) 
 
 
 def _costs(
-    batches: Mapping[frozenset[Duration], tuple[_Order, ...]], often: Mapping[frozenset[Duration], int], cycle: Duration
+    batches: Mapping[frozenset[Schedule], tuple[_Order, ...]], often: Mapping[frozenset[Schedule], int], cycle: Duration
 ) -> dict[str, float]:
     """Calls a minute by rule; those of a shared request are shared out evenly."""
     costs: dict[str, float] = {}

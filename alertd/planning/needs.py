@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from alertd.clock import Instant
+from alertd.clock import Duration, Instant
+from alertd.comparisons import VALUE
+from alertd.comparisons.base import Comparison
 from alertd.facts import CONVERSATION, Window
 from alertd.measures.base import WAITING_METRICS
 from alertd.reporting.predicates import certain
@@ -44,21 +47,41 @@ class Need:
 
 @dataclass(frozen=True)
 class Needs:
-    """What one rule needs: the selection, and for a share that only the API can judge its numerator."""
+    """What one rule needs: the selection, for a share that only the API can judge its numerator, and the same in every
+    other window that it is compared with and that nobody remembers.
+    """
 
     selection: Need
     numerator: Need | None = None
+    earlier: tuple[Needs, ...] = ()
 
     def all(self) -> tuple[Need, ...]:
-        """Both, or the one there is."""
-        return (self.selection, self.numerator) if self.numerator else (self.selection,)
+        """All of them."""
+        own = (self.selection, self.numerator) if self.numerator else (self.selection,)
+        return (*own, *(need for each in self.earlier for need in each.all()))
 
 
-def needs_of(rule: Rule, as_of: Instant) -> Needs:
-    """What the rule needs to know to be judged as of that instant."""
-    window = Window(as_of - rule.window, as_of, rule.timestamp)
+def needs_of(rule: Rule, as_of: Instant, remembered: Collection[Window] = ()) -> Needs:
+    """What the rule needs to know to be judged as of that instant. `remembered` are windows that need not be asked again."""
+    window = rule.window_at(as_of)
     found = _selections(frozenset(rule.filters), _metrics(rule), rule.timestamp, frozenset(rule.measure.numerator))
-    return Needs(*(Need(each, window) for each in found))
+    others = (each for each in compared_with(rule, window) if each not in remembered)
+    return _in_window(found, window, tuple(_in_window(found, each) for each in others))
+
+
+def _in_window(found: tuple[Selection, ...], window: Window, earlier: tuple[Needs, ...] = ()) -> Needs:
+    numerator = Need(found[1], window) if len(found) > 1 else None
+    return Needs(Need(found[0], window), numerator, earlier)
+
+
+def compared_with(rule: Rule, window: Window) -> tuple[Window, ...]:
+    """The other windows that a rule's comparison looks at, beside this one."""
+    return () if rule.compare == VALUE else _compared_with(rule.compare, window, rule.timezone, rule.every)
+
+
+@lru_cache(maxsize=20_000)  # days back by the clock on the wall cost something, and each check asks three times
+def _compared_with(comparison: Comparison, window: Window, timezone: str, every: Duration) -> tuple[Window, ...]:
+    return comparison.windows(window, timezone, every)
 
 
 @lru_cache(maxsize=50_000)

@@ -149,7 +149,7 @@ def test_answers_are_cut_to_what_each_rule_selects(database: Database) -> None:
     api, rules = an_api(clock), by_agent(10)
     answers = ask(a_source(api.ask, database, clock), rules)
     assert len(api.asked) == 1
-    assert [len(answers[rule.id].selection()) for rule in rules] == [60, *[2] * 9]
+    assert [len(answers[rule.id].table(answers[rule.id].needs.selection)) for rule in rules] == [60, *[2] * 9]
 
 
 def test_a_share_that_only_the_api_can_judge_is_there_when_both_of_its_answers_are(database: Database) -> None:
@@ -157,9 +157,8 @@ def test_a_share_that_only_the_api_can_judge_is_there_when_both_of_its_answers_a
     api = an_api(clock)
     share = {"share": {"property": "status", "operation": "EQ", "values": ["open"]}}
     answers = ask(a_source(api.ask, database, clock), [a_rule(id="share", measure=share)])
-    numerator = answers["share"].numerator()
-    assert numerator is not None
-    assert len(numerator) == len(answers["share"].selection()) == 60
+    selection, numerator = answers["share"].needs.all()
+    assert len(answers["share"].table(numerator)) == len(answers["share"].table(selection)) == 60
     assert len(api.asked) == 2
 
 
