@@ -76,8 +76,10 @@ CONVERSATION = "conversationId"
 class Verdict:
     """What one evaluation makes of one group: evidence, value, level and the reason in words.
 
-    `level` is None unless the evidence is ok; `value` is in the measure's unit; `conversations` are the rows after the
-    filters, `entered` the values that the measure was made of, `examples` the conversations that stand out most.
+    `level` is None unless the verdict may move an alert; `value` is in the rule's unit, which is the comparison's;
+    `conversations` are the rows after the filters, `entered` the values that the measure was made of, `examples` the
+    conversations that stand out most. Of a comparison, `measured` and `reference` are the two numbers, in the measure's unit.
+    `limit` and `level` are the comparison's own where it brings them.
     """
 
     rule: str
@@ -88,8 +90,12 @@ class Verdict:
     conversations: int
     entered: int
     window: Window
+    as_of: Instant
     reason: str
     examples: tuple[int, ...] = ()
+    measured: float | None = None
+    reference: float | None = None
+    limit: float | None = None
 
 
 class State(StrEnum):
@@ -118,6 +124,9 @@ class Alert:
     peak: float | None = None  # the worst value since it was first over the limit
     conversations: int = 0
     examples: tuple[int, ...] = ()
+    measured: float | None = None  # what was compared: the measure's own number, and the one it was held against
+    reference: float | None = None
+    limit: float | None = None  # the one that was passed, where a comparison brings its own
 
     @property
     def fires(self) -> bool:
@@ -159,6 +168,9 @@ class Kind(StrEnum):
 
     OPENED = "opened"
     CHANGED = "changed"
+    REMINDER = "reminder"  # it still fires and nobody has acknowledged it
+    ESCALATED = "escalated"  # the same, told to somebody else
     RESOLVED = "resolved"
+    REPORT = "report"  # told on its schedule, belongs to no incident
     REFRESHED = "refreshed"
     TEST = "test"

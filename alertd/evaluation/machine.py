@@ -15,13 +15,12 @@ from alertd.rulebook.rule import Rule
 
 
 def step(alert: Alert, verdict: Verdict, rule: Rule) -> Transition:
-    """Move one alert by one verdict. Only evidence `ok` moves it (I3)."""
-    as_of = verdict.window.end
-    if verdict.evidence is not Evidence.OK or verdict.value is None:
+    """Move one alert by one verdict. Only one with a level moves it: evidence is ok, or the rule gives `no_data` one (I3)."""
+    if verdict.level is None:
         contained = verdict.evidence in (Evidence.NO_DATA, Evidence.INSUFFICIENT)
         return Transition(alert, replace(alert, unseen=0) if contained else alert, Change.KEPT)
-    level = level_of(rule, verdict.value, alert.level if alert.fires else Level.OK)
-    after, change = _move(alert, level, rule, as_of)
+    level = _level(verdict, rule, alert.level if alert.fires else Level.OK)
+    after, change = _move(alert, level, rule, verdict.as_of)
     return Transition(alert, _record(after, alert, verdict, rule), change)
 
 
@@ -43,6 +42,13 @@ def step_absent(alert: Alert, rule: Rule, as_of: Instant) -> Transition:
 def restart(alert: Alert) -> Alert:
     """The alert after its rule's question has changed: a firing one stays until it is judged anew, `for` starts again."""
     return alert if alert.fires else _quiet(alert)
+
+
+def _level(verdict: Verdict, rule: Rule, current: Level) -> Level:
+    """The verdict's level for an alert that fires at `current`; a limit of the comparison's own has no way back of its own."""
+    if verdict.value is None or verdict.limit is not None:
+        return verdict.level or Level.OK
+    return level_of(rule, verdict.value, current)
 
 
 def _move(alert: Alert, level: Level, rule: Rule, as_of: Instant) -> tuple[Alert, Change]:
@@ -95,21 +101,23 @@ def _quiet(alert: Alert) -> Alert:
 
 
 def _record(after: Alert, before: Alert, verdict: Verdict, rule: Rule) -> Alert:
-    as_of = verdict.window.end
     known = before.peak if after.since == before.since else None
     peak = _worse(known, verdict.value, rule) if after.state is not State.INACTIVE else None
     return replace(
         after,
         unseen=0,
-        judged_at=as_of,
+        judged_at=verdict.as_of,
         value=verdict.value,
         peak=peak,
         conversations=verdict.conversations,
         examples=verdict.examples,
+        measured=verdict.measured,
+        reference=verdict.reference,
+        limit=verdict.limit,
     )
 
 
 def _worse(one: float | None, other: float | None, rule: Rule) -> float | None:
     if one is None or other is None:
         return other if one is None else one
-    return max(one, other) if rule.limits[0].direction == "above" else min(one, other)
+    return max(one, other, key=rule.badness)

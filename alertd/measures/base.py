@@ -54,6 +54,7 @@ class Measure:
     names: ClassVar[tuple[str, ...]]
     example: ClassVar[str]  # how it is written in a rule file
     about: ClassVar[str]  # one sentence for `alertd kinds` and the schema
+    counts: ClassVar[bool] = False  # whether its number is one of things, so that its chance scatter is known
     argument: ClassVar[str | None] = None  # "property", "filters" or None: what stands after the name
 
     @classmethod

@@ -15,6 +15,7 @@ class Count(Measure):
     """The number of conversations; 0 when there are none."""
 
     names: ClassVar[tuple[str, ...]] = ("count",)
+    counts: ClassVar[bool] = True
     example: ClassVar[str] = "count"
     about: ClassVar[str] = "Number of conversations; 0 when there are none."
 

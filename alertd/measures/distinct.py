@@ -9,7 +9,7 @@ import numpy as np
 
 from alertd.errors import QueryError
 from alertd.measures.base import Measured, PropertyMeasure, Sample
-from alertd.measures.grouping import present, sizes
+from alertd.measures.grouping import in_order, present, sizes
 from alertd.reporting.properties import find_metric
 from alertd.units import Unit
 
@@ -19,6 +19,7 @@ class Distinct(PropertyMeasure):
     """The number of different values of a property; 0 when there are none."""
 
     names: ClassVar[tuple[str, ...]] = ("distinct",)
+    counts: ClassVar[bool] = True
     example: ClassVar[str] = "{distinct: lastAgentId}"
     about: ClassVar[str] = "Number of different values of a property; 0 when there are none."
 
@@ -41,9 +42,10 @@ class Distinct(PropertyMeasure):
 
     def compute(self, sample: Sample) -> Measured:
         values, groups = present(sample.table.columns[self.of], sample.groups)
-        pairs = np.unique(np.stack([groups.astype(np.float64), values]), axis=1)
-        different = sizes(pairs[0].astype(np.intp), sample.count)
-        return Measured(different.astype(float), sizes(groups, sample.count))
+        ordered, places = in_order(values, groups, sample.count)
+        new = np.ones(len(ordered), np.bool_)
+        new[1:] = (ordered[1:] != ordered[:-1]) | (places[1:] != places[:-1])
+        return Measured(sizes(places[new], sample.count).astype(float), sizes(groups, sample.count))
 
 
 MEASURE = Distinct

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alertd import measures
+from alertd import comparisons, measures
 from alertd.clock import HOUR, MINUTE, Instant
 from alertd.facts import Evidence, Group, Level, Verdict, Window
 from alertd.reporting.table import Table
@@ -19,20 +19,29 @@ from alertd.testing.clock import START
 def a_rule(**changes: Any) -> Rule:
     """A rule `slow`: the median first answer above 5 min (recover 4 min) is a warning, told to `team`.
 
-    `measure` may be given as in a rule file, `warning` and `critical` as (limit, recover) pairs above, in the measure's unit.
+    `measure` and `compare` may be given as in a rule file, `warning` and `critical` as (limit, recover) pairs above, in the
+    unit of what is compared.
     """
-    measure = changes.pop("measure", {"median": "timeToAgentResponseMillis"})
+    raw = changes.pop("measure", {"median": "timeToAgentResponseMillis"})
+    measure = measures.build(raw) if isinstance(raw, str | Mapping) else raw
+    compare = changes.pop("compare", "value")
+    if isinstance(compare, str | Mapping):
+        compare = comparisons.build(compare, measure.unit, counts=measure.counts)
+    if compare.own_window is not None:
+        changes.setdefault("window", compare.own_window)
     direction = changes.pop("direction", "above")
     pairs = {level: changes.pop(level.value, None) for level in (Level.CRITICAL, Level.WARNING)}
     if not any(pairs.values()):
         pairs[Level.WARNING] = (5 * MINUTE, 4 * MINUTE)
-    limits = tuple(Limit(level, direction, *pair) for level, pair in pairs.items() if pair)
+    own = tuple(Limit(level, "above", limit, limit) for level, limit in compare.own_limits)
+    limits = own or tuple(Limit(level, direction, *pair) for level, pair in pairs.items() if pair)
     values: dict[str, Any] = {
         "id": "slow",
         "title": "First answers are slow",
         "every": 5 * MINUTE,
         "window": HOUR,
-        "measure": measures.build(measure) if isinstance(measure, str | Mapping) else measure,
+        "measure": measure,
+        "compare": compare,
         "limits": limits,
         "notify": {limit.level: ("team",) for limit in limits},
         "delay": 0,
@@ -70,4 +79,5 @@ def a_verdict(
 ) -> Verdict:
     """A verdict on one group as of `at`, over the hour before; its level is left to whoever judges."""
     window = Window(at - HOUR, at)
-    return Verdict(rule, group or Group(), evidence, value, Level.OK, 30, 30, window, "because the test says so")
+    level = Level.OK if evidence is Evidence.OK and value is not None else None
+    return Verdict(rule, group or Group(), evidence, value, level, 30, 30, window, at, "because the test says so")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from alertd.clock import DAY, HOUR, MINUTE
-from alertd.evaluation.judging import judge
+from alertd.evaluation.judging import Judgement, Known, judge
 from alertd.planning.cutting import Cutter
 from alertd.planning.demand import affordable
 from alertd.planning.forecast import forecast
@@ -117,10 +117,13 @@ def test_judging() -> None:
     cutter = Cutter(request, a_day(request, np.random.default_rng(1)))
     cut = took(lambda: [cutter.cut(needs[rule.id]) for rule in rules])
     tables = {rule.id: cutter.cut(needs[rule.id]) for rule in rules}
-    single = took(lambda: [judge(rule, needs_of(rule, START), tables[rule.id], None, START) for rule in rules if rule.single])
-    others = took(
-        lambda: [judge(rule, needs_of(rule, START), tables[rule.id], None, START) for rule in rules if not rule.single]
-    )
+    known = Known(alive=frozenset())
+
+    def judged(rules: list[Rule]) -> list[Judgement]:
+        return [judge(rule, needs_of(rule, START), partial(_the_table, tables[rule.id]), START, known) for rule in rules]
+
+    single = took(partial(judged, [rule for rule in rules if rule.single]))
+    others = took(partial(judged, [rule for rule in rules if not rule.single]))
     rows = sum(len(table) for table in tables.values())
     print(
         f"\njudge {len(rules):,} rules over one answer of {ROWS:,} rows (windows up to {DAY // HOUR} h): cut {cut:.0f} ms, "
@@ -128,6 +131,10 @@ def test_judging() -> None:
         f"{(cut + single + others) / len(rules):.2f} ms a rule, {rows / len(rules):,.0f} rows a rule",
         end="",
     )
+
+
+def _the_table(table: Table, _need: Need) -> Table:
+    return table
 
 
 def _server(need: Need) -> bool:

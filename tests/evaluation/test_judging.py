@@ -24,7 +24,9 @@ EMPTY = a_table(ids=[])
 
 
 def verdicts(rule: Rule, table: Table, numerator: Table | None = None) -> tuple[Verdict, ...]:
-    return judge(rule, needs_of(rule, START), table, numerator, START)
+    needs = needs_of(rule, START)
+    tables = {needs.selection: table} | ({needs.numerator: numerator} if needs.numerator and numerator is not None else {})
+    return judge(rule, needs, tables.__getitem__, START).verdicts
 
 
 def only(rule: Rule, table: Table, numerator: Table | None = None) -> Verdict:
@@ -168,14 +170,14 @@ def test_the_examples_of_a_share_are_on_its_wrong_side() -> None:
 def test_examples_are_the_conversations_that_stand_out_most() -> None:
     table = a_table(ids=[10, 20, 30, 40, 50], **{TTR: [7 * MINUTE, 9 * MINUTE, None, 8 * MINUTE, 1 * MINUTE]})
     assert only(a_rule(), table).examples == (20, 40, 10)
-    low = a_rule(direction="below", warning=(5 * MINUTE, 6 * MINUTE))
+    low = a_rule(direction="below", warning=(8 * MINUTE, 9 * MINUTE))
     assert only(low, table).examples == (50, 10, 40)
 
 
-def test_examples_are_of_their_own_group() -> None:
-    table = a_table(ids=[1, 2, 3, 4], lastAgentId=[7, 9, 7, None], **{TTR: [5, 6, 7, 99]})
-    found = {each.group.id: each.examples for each in verdicts(a_rule(by="lastAgentId"), table)}
-    assert found == {7: (3, 1), 9: (2,)}
+def test_examples_are_of_their_own_group_and_only_of_one_that_is_over_the_limit() -> None:
+    table = a_table(ids=[1, 2, 3, 4, 5], lastAgentId=[7, 9, 7, None, 8], **{TTR: [5, 6, 7, 99, 1]})
+    found = {each.group.id: each.examples for each in verdicts(a_rule(by="lastAgentId", warning=(1, 1)), table)}
+    assert found == {7: (3, 1), 8: (), 9: (2,)}
 
 
 def test_a_conversation_is_its_own_example() -> None:
@@ -202,7 +204,7 @@ def test_no_answer_in_time_is_stale_and_any_other_failure_an_error() -> None:
     rule = a_rule(by="lastAgentId")
     needs = needs_of(rule, START)
     for problem, evidence in ((BudgetSpent("spent"), Evidence.STALE), (TimedOut("slow"), Evidence.ERROR)):
-        (verdict,) = failed(rule, needs, problem)
+        (verdict,) = failed(rule, needs, problem, START).verdicts
         assert (verdict.evidence, verdict.level, verdict.reason) == (evidence, None, str(problem))
 
 
