@@ -34,7 +34,9 @@ def _lines(style: Style, values: Context, failure: str) -> Iterator[str]:
     if values["followup"]:
         yield style.escape(values["news"])
     yield style.escape(values["summary"])
-    if values["kind"] != Kind.TEST:
+    if values["kind"] == Kind.REPORT:
+        yield style.escape(f"{values['period']}, {values['timezone']}")
+    elif values["kind"] != Kind.TEST:
         start, end = style.moment(values["opened_at"], values["at"]), values["resolved_at"]
         yield f"From {start} to {style.moment(end, values['at'])}" if end else f"Since {start}"
     yield from _groups(style, values)
@@ -50,7 +52,7 @@ def _groups(style: Style, values: Context) -> Iterator[str]:
     """The worst groups, or the conversations that stand out."""
     for group in values["groups"][:SHOWN]:
         name = style.link(group["url"], group["name"]) if group["url"] else style.escape(group["name"])
-        yield f"- {name}{' ' * bool(group['value'])}{style.escape(group['value'])}"
+        yield f"- {name} {style.escape(group['value'] or group['note'])}".rstrip()
     if (more := values["groups_total"] - min(len(values["groups"]), SHOWN)) > 0:
         yield f"- and {more:,} more"
     for example in values["examples"]:

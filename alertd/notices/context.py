@@ -16,9 +16,9 @@ Context: TypeAlias = Mapping[str, Any]
 EXAMPLES = 3  # conversations named for one group
 
 VARIABLES: Mapping[str, str] = {
-    "kind": "Why there is this message: opened, changed, resolved, refreshed or test.",
-    "icon": "A picture for the state: 🚨, ⚠️, ✅ or 🔔.",
-    "status": "The state in a word: Critical, Warning, Resolved or Test.",
+    "kind": "Why there is this message: opened, changed, reminder, escalated, resolved, report, refreshed or test.",
+    "icon": "A picture for the state: 🚨, ⚠️, ✅, 📊 or 🔔.",
+    "status": "The state in a word or two: Critical, Still critical, Warning, Escalated, Resolved, Report or Test.",
     "level": "critical, warning or ok; of the worst moment once it is resolved.",
     "previous": "The level before, where it changed; else empty.",
     "title": "The rule's title.",
@@ -28,18 +28,26 @@ VARIABLES: Mapping[str, str] = {
     "followup": "True when people have been told of this incident before.",
     "rule": "The rule's id.",
     "revision": "The rulebook's commit; empty where it is not known.",
-    "incident": "The incident's number.",
+    "incident": "The incident's number; 0 for a report, which belongs to none.",
+    "acknowledged": "Who has said that they have it; may be empty.",
     "owner": "Who owns the rule; may be empty.",
     "labels": "The rule's labels, by name.",
     "description": "What to do, in the rule author's words; may be empty and have several lines.",
     "runbook": "The address of the runbook, if it is an http(s) address; else empty.",
     "page": "The address of the incident on alertd's own page; may be empty.",
     "measure": 'What is measured, in words: "median time to the first answer".',
-    "value": 'The number now, of the worst group, with its unit: "7 min 12 s"; empty where there is none.',
+    "value": (
+        'The number now, of the worst group, with its unit: "7 min 12 s"; of a comparison with what it is compared: '
+        '"-62 % (38 now, 100 a week ago)"; empty where there is none.'
+    ),
+    "measured": "Of a comparison: what was measured now, with its unit; else empty.",
+    "reference": "Of a comparison: what that was compared with, with its unit; else empty.",
     "limit": "The limit that it passed, with its unit; may be empty.",
     "limit_word": '"limit", or "minimum" where the number should stay above it.',
     "recover": "Where it counts as recovered, with its unit; may be empty.",
-    "peak": "The worst number of the incident, with its unit; may be empty.",
+    "peak": "The worst number of the incident, with its unit; may be empty, as when that of a comparison is now.",
+    "period": 'What a report is about: "Tuesday 3 November 2026"; else empty.',
+    "timezone": "Whose days and hours those of the period are.",
     "window": 'How much time the number is made of: "1 h".',
     "conversations": "How many conversations the number is made of.",
     "at": "The moment that the numbers speak of, in milliseconds since 1970; print it with `|time`.",
@@ -51,10 +59,11 @@ VARIABLES: Mapping[str, str] = {
     "reason": "Why the state is what it is, in words.",
     "by": "What the groups are: agent, playbook, conversation ...; empty where the rule has no groups.",
     "groups": (
-        "The groups that are over the limit, worst first: name, url (of a conversation; else empty), value, limit, level, "
-        "since (print it with `|time`), conversations (how many), examples (each with id and url), new (true or false)."
+        "The groups that are over the limit, in a report all, worst first: name, url (of a conversation; else empty), value, "
+        "limit, level, since (print it with `|time`), conversations (how many), examples (each with id and url), new (true or "
+        "false), note (in a report: what is to be known about the value; may be empty)."
     ),
-    "groups_total": "How many groups are over the limit, listed or not.",
+    "groups_total": "How many groups there are, listed or not.",
     "groups_word": '"agent" or "agents", and so on, to go with `groups_total`.',
     "examples": "Without groups: the conversations that stand out most, each with id and url.",
 }
@@ -85,9 +94,16 @@ def tidy(notice: Notice) -> Notice:
         owner=markup.line(notice.owner or "", 120),
         labels={markup.line(name, 60): markup.line(text, 120) for name, text in list(notice.labels.items())[:20]},
         revision=markup.line(notice.revision or "", 40),
-        groups=notice.groups[:LISTED],
+        text=markup.line(notice.text, 1_500) if notice.text else None,
+        comparison=markup.line(notice.comparison, 200),
+        acknowledged=markup.line(notice.acknowledged or "", 80),
+        groups=tuple(_tidy_group(group) for group in notice.groups[:LISTED]),
         groups_total=max(notice.groups_total, len(notice.groups)),
     )
+
+
+def _tidy_group(group: NoticeGroup) -> NoticeGroup:
+    return replace(group, comparison=markup.line(group.comparison, 200), note=markup.line(group.note, 200))
 
 
 def conversation(number: int) -> Mapping[str, Any]:
@@ -109,7 +125,8 @@ def _words(notice: Notice, names: Names) -> dict[str, Any]:
         "followup": wording.followup(notice),
         "rule": notice.rule,
         "revision": notice.revision,
-        "incident": notice.incident,
+        "incident": notice.incident or 0,
+        "acknowledged": notice.acknowledged,
         "owner": notice.owner,
         "labels": notice.labels,
         "description": notice.description,
@@ -123,11 +140,13 @@ def _words(notice: Notice, names: Names) -> dict[str, Any]:
 def _figures(notice: Notice) -> dict[str, Any]:
     return {
         "measure": notice.measure,
-        "value": wording.spelled(notice.value, notice.unit),
-        "limit": wording.spelled(notice.limit, notice.unit),
+        "value": wording.amount(notice, notice.unit),
+        "measured": wording.spelled(notice.measured, notice.measured_unit),
+        "reference": wording.spelled(notice.reference, notice.measured_unit),
+        "limit": wording.bound(notice.limit, notice),
         "limit_word": wording.limit_word(notice),
-        "recover": wording.spelled(notice.recover, notice.unit),
-        "peak": wording.spelled(notice.peak, notice.unit),
+        "recover": wording.bound(notice.recover, notice),
+        "peak": wording.spelled(notice.peak, notice.unit) if notice.peak != notice.value or not notice.comparison else "",
         "window": spell_duration(notice.window),
         "conversations": notice.conversations,
     }
@@ -140,6 +159,8 @@ def _times(notice: Notice) -> dict[str, Any]:
         "resolved_at": notice.resolved_at or 0,
         "since": wording.began(notice),
         "lasted": wording.lasted(notice),
+        "period": wording.period(notice),
+        "timezone": notice.timezone,
     }
 
 
@@ -160,11 +181,12 @@ def _group(group: NoticeGroup, notice: Notice, names: Names) -> dict[str, Any]:
     return {
         "name": wording.group_name(group, names),
         "url": f"{wording.CONVERSATIONS}{group.id}" if single else "",
-        "value": wording.spelled(group.value, notice.unit),
-        "limit": wording.spelled(group.limit, notice.unit),
+        "value": wording.amount(group, notice.unit),
+        "limit": wording.bound(group.limit, notice),
         "level": str(group.level),
         "since": group.since,
         "conversations": group.conversations,
         "examples": [] if single else [conversation(number) for number in group.examples[:EXAMPLES]],
         "new": group.new,
+        "note": group.note,
     }

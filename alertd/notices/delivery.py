@@ -29,15 +29,40 @@ class Delivery:
 
 
 def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> None:
-    """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway."""
-    story = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.receiver == delivery.receiver)
+    """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway.
+
+    A report is a story of its own.
+    """
+    report = delivery.notice.incident is None
+    same = deliveries.c.notice == _notice_of(delivery) if report else deliveries.c.incident == delivery.notice.incident
+    story = same & (deliveries.c.receiver == delivery.receiver)
     rest = (deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")
-    there = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.via == fallback)
+    there = same & (deliveries.c.via == fallback)
     told = sa.select(deliveries.c.notice).where(there).scalar_subquery()
     silent = deliveries.c.kind == Kind.REFRESHED.value
     values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
     moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))
     transaction.execute(moved.values(values))
+
+
+def bury(transaction: sa.Connection, delivery: Delivery) -> None:
+    """With an opening that reaches nobody dies what is queued of its story: nobody hears the end of what never began (I4)."""
+    if delivery.kind not in (Kind.OPENED, Kind.ESCALATED) or delivery.notice.incident is None:
+        return
+    story = (deliveries.c.incident == delivery.notice.incident) & (deliveries.c.receiver == delivery.receiver)
+    heard = sa.exists(sa.select(deliveries.c.id).where(story, deliveries.c.state == "sent", deliveries.c.id < delivery.id))
+    if delivery.kind is Kind.ESCALATED and transaction.scalar(sa.select(heard)):
+        return  # it was told of the opening before
+    later = story & (deliveries.c.id > delivery.id)
+    again = transaction.scalar(sa.select(sa.func.min(deliveries.c.id)).where(later, deliveries.c.kind == Kind.OPENED.value))
+    rest = later & (deliveries.c.state == "queued") & (sa.true() if again is None else deliveries.c.id < again)
+    values = {"state": "dead", "error": "the message that it follows reached nobody"}
+    transaction.execute(sa.update(deliveries).where(rest).values(values))
+
+
+def _notice_of(delivery: Delivery) -> sa.ScalarSelect[int]:
+    mine = deliveries.alias("mine")
+    return sa.select(mine.c.notice).where(mine.c.id == delivery.id).scalar_subquery()
 
 
 def facts(delivery: Delivery) -> dict[str, object]:

@@ -1,28 +1,30 @@
-"""Incidents: what the alerts of a rule add up to, and who is to be told what about it.
+"""Incidents: what the alerts of a rule add up to.
 
 An incident opens with a rule's first firing alert and closes when none fires. If the rule fires again soon enough, the same
-incident goes on. Deciding is pure; `record` writes what was decided.
+incident goes on. Deciding is pure; who is told what of it is decided in `hearing`, and written in `recording`.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Alert, Change, Kind, Level, Transition
-from alertd.notices.composing import compose
-from alertd.notices.notice import Notice, from_json, to_json
-from alertd.rulebook.rule import Receiver, Rule, Rulebook
-from alertd.store.tables import deliveries, incidents, notices
+from alertd.rulebook.rule import Rule
+from alertd.store.tables import incidents
 
 
 @dataclass(frozen=True)
 class Incident:
-    """An episode of a rule. `level` is that of its worst firing alert now; `worst` that of its worst moment."""
+    """An episode of a rule. `level` is that of its worst firing alert now; `worst` that of its worst moment.
+
+    `told_at` is when anybody was told last. An acknowledgement ends with the episode, and when it gets worse than it ever was
+    in it: then whoever has it may not know how bad it is. What else is new is told all the same.
+    """
 
     rule: str
     opened_at: Instant
@@ -31,6 +33,11 @@ class Incident:
     id: int | None = None  # None: not written yet
     closed_at: Instant | None = None
     peak: float | None = None
+    muted: str | None = None  # why nobody is told at present
+    told_at: Instant | None = None
+    escalated_at: Instant | None = None
+    acknowledged_at: Instant | None = None
+    acknowledged_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,136 +55,39 @@ def decide(rule: Rule, last: Incident | None, moves: Sequence[Transition], at: I
     firing = [move.after for move in moves if move.after.fires]
     is_open = last is not None and last.closed_at is None
     if not firing:
-        return Decision(replace(last, closed_at=at), Kind.RESOLVED) if last and is_open else Decision(last)
-    level, peak = _worst_level(firing), _peak(rule, firing)
+        return Decision(replace(last, closed_at=at, muted=None), Kind.RESOLVED) if last and is_open else Decision(last)
+    level, peak = worst_level(firing), _peak(rule, firing)
     if last and is_open:
         return _go_on(rule, last, firing, moves)
+    fresh = Incident(rule.id, at, level, level, peak=peak)
     if last and last.closed_at is not None and at - last.closed_at <= rule.reopen_within:
-        # The number and the thread go on; duration, peak and worst are those of the new episode.
-        again = replace(last, opened_at=at, closed_at=None, level=level, worst=level, peak=peak)
-        return Decision(again, Kind.OPENED, reopened=True)
-    return Decision(Incident(rule.id, at, level, level, peak=peak), Kind.OPENED)
+        # The number and the thread go on; all else is that of the new episode.
+        return Decision(replace(fresh, id=last.id), Kind.OPENED, reopened=True)
+    return Decision(fresh, Kind.OPENED)
 
 
-def recipients(
-    kind: Kind, targets: Sequence[str], told: Mapping[str, bool], receivers: Mapping[str, Receiver]
-) -> dict[str, Kind]:
-    """Who is told, and as what (I4): whoever was told of the opening is told what follows, anybody else of the opening first.
+def worst_level(alerts: Sequence[Alert]) -> Level:
+    """The highest level that any of them has."""
+    return max((alert.level for alert in alerts), key=lambda each: each.rank)
 
-    `targets` are the receivers of the incident's level now; `told` says for those who know of the incident whether it is
-    still going on as far as they know. Who wants no end told gets a message that can be edited kept true, silently.
-    """
-    knowing = [name for name, going_on in told.items() if going_on]
-    if kind is Kind.RESOLVED:
-        ends = {name: kind for name in knowing if name not in receivers or receivers[name].send_resolved}
-        return ends | {name: Kind.REFRESHED for name in knowing if name not in ends and receivers[name].channel.edits}
-    if kind is Kind.REFRESHED:
-        return {name: kind for name in knowing if name in receivers and receivers[name].channel.edits}
-    if kind is Kind.OPENED:
-        return dict.fromkeys(targets, kind)
-    return dict.fromkeys(knowing, kind) | {name: Kind.OPENED for name in targets if name not in knowing}
+
+def untrue(move: Transition) -> bool:
+    """Whether what was told of this alert is no longer true, although nobody needs to be told."""
+    ended = move.before.fires and not move.after.fires
+    return ended or move.change in (Change.WORSENED, Change.EASED)
 
 
 def last_incident(transaction: sa.Connection, rule: str) -> Incident | None:
     """The newest incident of a rule, open or closed."""
     newest = sa.select(incidents).where(incidents.c.rule == rule).order_by(incidents.c.id.desc()).limit(1)
     row = transaction.execute(newest).one_or_none()
-    if row is None:
-        return None
-    return Incident(row.rule, row.opened_at, Level(row.level), Level(row.worst), row.id, row.closed_at, row.peak)
+    return None if row is None else _incident(row)
 
 
-def record(
-    transaction: sa.Connection, rule: Rule, moves: Sequence[Transition], book: Rulebook, *, at: Instant, now: Instant
-) -> Kind | None:
-    """Write what a rule's moved alerts mean for its incident: the incident, its notice and the deliveries, or nothing.
-
-    `at` is the moment the data speak of, `now` when the deliveries are due. Returns the kind of notice.
-    """
-    last = last_incident(transaction, rule.id)
-    decision = decide(rule, last, moves, at)
-    incident = decision.incident
-    if incident is None or (incident == last and decision.kind is None):
-        return None
-    number = _save(transaction, incident)
-    if decision.kind is None:
-        return None
-    notice = compose(rule, decision.kind, moves, at=at, incident=number)
-    notice = replace(
-        notice,
-        opened_at=incident.opened_at,
-        resolved_at=incident.closed_at,
-        level=incident.worst if incident.closed_at else incident.level,
-        previous=decision.previous,
-        peak=incident.peak,
-        reopened=decision.reopened,
-        revision=book.revision,
-    )
-    _tell(transaction, notice, rule.notify.get(incident.level, ()), book, now)
-    return decision.kind
-
-
-def close_removed(transaction: sa.Connection, rule: str, book: Rulebook, *, at: Instant, now: Instant) -> bool:
-    """Close the incident of a rule that the rulebook no longer has, from what was told last. False if there is none open."""
-    incident = last_incident(transaction, rule)
-    if incident is None or incident.id is None or incident.closed_at is not None:
-        return False
-    _save(transaction, replace(incident, closed_at=at))
-    newest = sa.select(notices.c.body).where(notices.c.incident == incident.id).order_by(notices.c.id.desc()).limit(1)
-    last = from_json(transaction.scalars(newest).one())
-    notice = replace(
-        last,
-        kind=Kind.RESOLVED,
-        level=incident.worst,
-        previous=None,
-        at=at,
-        resolved_at=at,
-        groups=(),
-        groups_total=0,
-        reason=Change.REMOVED.value,
-        value=None,
-        reopened=False,
-        revision=book.revision,
-    )  # fmt: skip - a line a field would be taller, not clearer
-    _tell(transaction, notice, (), book, now)
-    return True
-
-
-def _go_on(rule: Rule, last: Incident, firing: Sequence[Alert], moves: Sequence[Transition]) -> Decision:
-    level = _worst_level(firing)
-    worst = max(last.worst, level, key=lambda each: each.rank)
-    after = replace(last, level=level, worst=worst, peak=_peak(rule, firing, last.peak))
-    if level is not last.level:
-        return Decision(after, Kind.CHANGED, previous=last.level)
-    if any(move.change is Change.HELD for move in moves):
-        return Decision(after, Kind.CHANGED)
-    return Decision(after, Kind.REFRESHED if any(_untrue(move) for move in moves) else None)
-
-
-def _untrue(move: Transition) -> bool:
-    """Whether what was told of this alert is no longer true, although nobody needs to be told."""
-    ended = move.before.fires and not move.after.fires
-    return ended or move.change in (Change.WORSENED, Change.EASED)
-
-
-def _worst_level(firing: Sequence[Alert]) -> Level:
-    return max((alert.level for alert in firing), key=lambda each: each.rank)
-
-
-def _peak(rule: Rule, firing: Sequence[Alert], before: float | None = None) -> float | None:
-    peaks = [peak for peak in (before, *(alert.peak for alert in firing)) if peak is not None]
-    return (max if rule.limits[0].direction == "above" else min)(peaks, default=None)
-
-
-def _save(transaction: sa.Connection, incident: Incident) -> int:
-    values = {
-        "rule": incident.rule,
-        "opened_at": incident.opened_at,
-        "closed_at": incident.closed_at,
-        "level": incident.level.value,
-        "worst": incident.worst.value,
-        "peak": incident.peak,
-    }
+def save_incident(transaction: sa.Connection, incident: Incident) -> int:
+    """Write an incident; its number."""
+    values = {field.name: getattr(incident, field.name) for field in fields(incident) if field.name != "id"}
+    values |= {"level": incident.level.value, "worst": incident.worst.value}
     if incident.id is None:
         key = transaction.execute(sa.insert(incidents).values(values)).inserted_primary_key
         return int(key[0]) if key else 0
@@ -185,33 +95,39 @@ def _save(transaction: sa.Connection, incident: Incident) -> int:
     return incident.id
 
 
-def _tell(transaction: sa.Connection, notice: Notice, targets: Sequence[str], book: Rulebook, now: Instant) -> None:
-    stories = _stories(transaction, notice.incident)
-    who = recipients(notice.kind, targets, {name: story.going_on for name, story in stories.items()}, book.receivers)
-    row = {"incident": notice.incident, "kind": notice.kind.value, "at": notice.at, "body": to_json(notice)}
-    key = transaction.execute(sa.insert(notices).values(row)).inserted_primary_key
-    common = {"notice": key[0] if key else None, "incident": notice.incident, "state": "queued", "attempts": 0}
-    common |= {"ambiguous": False, "queued_at": now, "due_at": now}
-    for name, kind in who.items():
-        # What follows an opening goes where the opening went; a new opening tries the receiver itself again. So does what the
-        # fallback is now told for itself: it need not hear that twice.
-        via = stories[name].via if kind is not Kind.OPENED and name in stories else name
-        via = name if via in who else via
-        told = {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4())}
-        transaction.execute(sa.insert(deliveries).values(common | told))
+def acknowledge(transaction: sa.Connection, number: int, by: str, at: Instant) -> bool:
+    """Somebody says "I have it": no reminder and no escalation until it gets worse. False if it is not open any more."""
+    return _acknowledged(transaction, number, at, by)
 
 
-@dataclass(frozen=True)
-class _Story:
-    """What one receiver was told, or soon will be, of an incident."""
-
-    going_on: bool  # as far as it knows
-    via: str
+def unacknowledge(transaction: sa.Connection, number: int) -> bool:
+    """Nobody has it any more. False if it is not open any more."""
+    return _acknowledged(transaction, number, None, None)
 
 
-def _stories(transaction: sa.Connection, incident: int) -> dict[str, _Story]:
-    # What died reached nobody: whoever never heard of the opening hears that first, and nothing of the end.
-    reached = (deliveries.c.kind != Kind.REFRESHED.value) & (deliveries.c.state != "dead")
-    told = (deliveries.c.incident == incident) & reached
-    rows = transaction.execute(sa.select(deliveries).where(told).order_by(deliveries.c.id))
-    return {row.receiver: _Story(row.kind != Kind.RESOLVED.value, row.via) for row in rows}
+def _acknowledged(transaction: sa.Connection, number: int, at: Instant | None, by: str | None) -> bool:
+    here = (incidents.c.id == number) & incidents.c.closed_at.is_(None)
+    values = {"acknowledged_at": at, "acknowledged_by": by}
+    return transaction.execute(sa.update(incidents).where(here).values(values)).rowcount > 0
+
+
+def _incident(row: sa.Row[Any]) -> Incident:
+    values = {field.name: getattr(row, field.name) for field in fields(Incident)}
+    return Incident(**(values | {"level": Level(row.level), "worst": Level(row.worst)}))
+
+
+def _go_on(rule: Rule, last: Incident, firing: Sequence[Alert], moves: Sequence[Transition]) -> Decision:
+    level = worst_level(firing)
+    after = replace(last, level=level, peak=_peak(rule, firing, last.peak))
+    if level.rank > last.worst.rank:
+        after = replace(after, worst=level, acknowledged_at=None, acknowledged_by=None)
+    if level is not last.level:
+        return Decision(after, Kind.CHANGED, previous=last.level)
+    if any(move.change is Change.HELD for move in moves):
+        return Decision(after, Kind.CHANGED)
+    return Decision(after, Kind.REFRESHED if any(untrue(move) for move in moves) else None)
+
+
+def _peak(rule: Rule, firing: Sequence[Alert], before: float | None = None) -> float | None:
+    peaks = [peak for peak in (before, *(alert.peak for alert in firing)) if peak is not None]
+    return max(peaks, key=rule.badness, default=None)

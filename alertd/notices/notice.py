@@ -1,4 +1,7 @@
-"""A notice: what is to be told about an incident at one moment, complete in itself, so that it can be rendered later."""
+"""A notice: what is to be told about an incident at one moment, complete in itself, so that it can be rendered later.
+
+One that nobody may be told of is kept all the same: when the silence is over, it says what people do not know yet.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ class NoticeGroup:
     since: Instant
     conversations: int
     examples: tuple[int, ...] = ()  # ids of conversations that stand out most
-    new: bool = False  # fires since this notice
+    new: bool = False  # fires since this notice, or is no longer silenced
+    comparison: str = ""  # the value in words, where it is compared with something
+    note: str = ""  # in a report: what is to be known about the value, or why there is none
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,10 @@ class Notice:
     title: str
     measure: str  # in words: "median time to the first answer"
     unit: Unit
-    direction: str  # "above" or "below"
+    direction: str  # "above", "below" or "outside"
     level: Level  # of the incident now; of its worst moment once it is resolved
     previous: Level | None  # the level before, where it changed
-    incident: int
+    incident: int | None  # None: a report, which belongs to none
     at: Instant  # the moment the numbers speak of
     opened_at: Instant
     resolved_at: Instant | None
@@ -49,7 +54,7 @@ class Notice:
     peak: float | None  # the worst value of the incident
     conversations: int
     reason: str
-    groups: tuple[NoticeGroup, ...] = ()  # firing ones, worst first, the first LISTED of them
+    groups: tuple[NoticeGroup, ...] = ()  # firing ones, in a report all; worst first, the first LISTED of them
     groups_total: int = 0
     by: str | None = None  # the property that makes the groups; "conversationId" for single conversations
     reopened: bool = False
@@ -59,6 +64,17 @@ class Notice:
     labels: dict[str, str] = field(default_factory=dict)
     revision: str | None = None  # of the rulebook
     page: str | None = None  # address of alertd's own page
+    measured: float | None = None  # what was compared, and with what, in `measured_unit`
+    reference: float | None = None
+    measured_unit: Unit = Unit.NUMBER
+    comparison: str = ""  # the value in words, where it is compared with something: "-62 % (38 now, 100 a week ago)"
+    text: str | None = None  # what is to be said where there is no number: of alertd itself, of a report that failed
+    acknowledged: str | None = None  # who has said "I have it"
+    template: str | None = None  # which look; None: the channel's own
+    period: tuple[Instant, Instant] | None = None  # what a report is about: from, up to; days and hours are those of `timezone`
+    timezone: str = "UTC"
+    muted: str | None = None  # why nobody was told; `previous` is then the level that people were told last, if any
+    silent: tuple[str, ...] = ()  # keys of groups that fire and are left out, because they are silenced
 
 
 LISTED = 20

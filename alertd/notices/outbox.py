@@ -19,7 +19,7 @@ from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
 from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind, Level
-from alertd.notices.delivery import Delivery, facts, redirect
+from alertd.notices.delivery import Delivery, bury, facts, redirect
 from alertd.notices.notice import Notice, from_json
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
@@ -247,7 +247,9 @@ class Outbox:
         return parts
 
     def _thread(self, delivery: Delivery) -> Receipt | None:
-        """The newest receipt of a message about this incident there: what follows goes into its thread."""
+        """The newest receipt of a message about this incident there: what follows goes into its thread. A report begins one."""
+        if delivery.notice.incident is None:
+            return None
         sent = (
             sa.select(deliveries.c.receipt)
             .where(
@@ -290,6 +292,8 @@ class Outbox:
             dead = dead and changed > 0
             if dead and fallback:
                 redirect(transaction, delivery, fallback, now)
+            elif dead:
+                bury(transaction, delivery)
         event = "dead" if dead else "not sent, will be tried again" if changed else "not sent, another has taken it up"
         log = _log.error if dead else _log.warning
         log(event, **facts(delivery), error=str(problem), attempts=delivery.attempts)

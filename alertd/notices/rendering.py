@@ -5,6 +5,9 @@ whole. A template of the user's own comes before the shipped one of the same nam
 
     {% extends "slack.j2" %}
     {% block advice %}Ring the duty phone: {{ labels.phone }}{% endblock %}
+
+A rule with `template: report` gets the files of the folder of that name, `report/slack.j2` and so on; for a file that is not
+there, the channel's own is used.
 """
 
 from __future__ import annotations
@@ -48,9 +51,10 @@ def render(
     values = context(notice, names)
     style = STYLES.get(kind, PLAIN)
     with _metered(uptime):
-        parts = _blocks(jail(style, tuple(folders)), f"{kind}.j2", values, style)
-        if any((folder / f"{kind}.html.j2").is_file() for folder in folders):
-            parts["html"] = _page(jail(HTML, tuple(folders)), f"{kind}.html.j2", values)
+        parts = _blocks(jail(style, tuple(folders)), _look(notice, f"{kind}.j2", folders), values, style)
+        page = _look(notice, f"{kind}.html.j2", folders)
+        if _there(page, folders):
+            parts["html"] = _page(jail(HTML, tuple(folders)), page, values)
     return parts | facts(notice, style)
 
 
@@ -78,10 +82,20 @@ def facts(notice: Notice, style: Style) -> dict[str, str]:
     told = tidy(notice)
     return {
         "rule": style.escape(told.rule),
-        "incident": str(told.incident),
+        "incident": str(told.incident or ""),
         "worse": "yes" if worse(told) else "",
         "followup": "yes" if followup(told) else "",
     }
+
+
+def _look(notice: Notice, file: str, folders: Sequence[Path]) -> str:
+    """The template of that file's name which the notice asks for, where there is one; else the channel's own."""
+    named = f"{notice.template}/{file}"
+    return named if notice.template and _there(named, folders) else file
+
+
+def _there(name: str, folders: Sequence[Path]) -> bool:
+    return any((folder / name).is_file() for folder in folders)
 
 
 def _blocks(env: Jail, name: str, values: Context, style: Style) -> dict[str, str]:

@@ -13,6 +13,7 @@ from alertd.durations import spell_duration
 from alertd.errors import QueryError
 from alertd.facts import CONVERSATION, Change, Kind, Level
 from alertd.notices.notice import Notice, NoticeGroup
+from alertd.notices.periods import spell_period
 from alertd.reporting.properties import find_property
 from alertd.units import Unit, spell_value
 
@@ -21,6 +22,7 @@ Names: TypeAlias = Callable[[str, int], str | None]
 
 CONVERSATIONS = "https://app.drift.com/conversations/"
 STATUS = {Level.OK: "All right", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
+STATES = {Kind.RESOLVED: "Resolved", Kind.TEST: "Test", Kind.ESCALATED: "Escalated", Kind.REPORT: "Report"}
 ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
 ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
 _EXPECTED_ENDS = frozenset({"", Change.RECOVERED})
@@ -28,17 +30,31 @@ _EXPECTED_ENDS = frozenset({"", Change.RECOVERED})
 
 def icon(notice: Notice) -> str:
     """A picture for the state; shapes differ, not only colours."""
-    return {Kind.RESOLVED: "✅", Kind.TEST: "🔔"}.get(notice.kind) or ICONS[notice.level]
+    calm = {Kind.RESOLVED: "✅", Kind.TEST: "🔔", Kind.REPORT: "⚠️" if notice.text else "📊"}
+    return calm.get(notice.kind) or ICONS[notice.level]
 
 
 def status(notice: Notice) -> str:
     """The state in a word."""
-    return {Kind.RESOLVED: "Resolved", Kind.TEST: "Test"}.get(notice.kind) or STATUS[notice.level]
+    if notice.kind is Kind.REMINDER:
+        return f"Still {STATUS[notice.level].lower()}"
+    return STATES.get(notice.kind) or STATUS[notice.level]
 
 
 def spelled(value: float | None, unit: Unit) -> str:
     """A value with its unit; nothing where there is no number."""
     return "" if value is None or not math.isfinite(value) else spell_value(value, unit)
+
+
+def bound(limit: float | None, notice: Notice) -> str:
+    """A limit with its unit; `±4` where both sides count."""
+    text = spelled(limit, notice.unit)
+    return f"±{text}" if text and notice.direction == "outside" else text
+
+
+def amount(part: Notice | NoticeGroup, unit: Unit) -> str:
+    """A value with its unit; one that is compared with something says with what."""
+    return part.comparison or spelled(part.value, unit)
 
 
 def noun(by: str | None, count: int) -> str:
@@ -80,8 +96,8 @@ def lasted(notice: Notice) -> str:
 
 
 def limit_word(notice: Notice) -> str:
-    """`limit` for what should stay below it, `minimum` for what should stay above it."""
-    return "minimum" if notice.direction == "below" else "limit"
+    """`limit` for what should stay below it, `minimum` for what should stay above it; a change has a limit either way."""
+    return "minimum" if notice.direction == "below" and not notice.comparison else "limit"
 
 
 def headline(notice: Notice, names: Names) -> str:
@@ -90,28 +106,45 @@ def headline(notice: Notice, names: Names) -> str:
         return notice.title
     if notice.kind is Kind.RESOLVED:
         return f"{notice.title}: over after {lasted(notice)}" if lasted(notice) else f"{notice.title}: over"
+    if notice.kind is Kind.REPORT:
+        return f"{notice.title}: {'could not be made' if notice.text else period(notice)}".removesuffix(": ")
     figure = figures(notice, names)
     return f"{notice.title}: {figure}" if figure else notice.title
 
 
+def period(notice: Notice) -> str:
+    """What a report is about: `Tuesday 3 November 2026`; nothing in other notices."""
+    return spell_period(*notice.period, notice.timezone) if notice.period else ""
+
+
 def figures(notice: Notice, names: Names) -> str:
-    """Number and limit: `7 min 12 s (limit 5 min)`, `Priya Shah 22 min (limit …)`, `3 agents, worst 22 min (limit …)`."""
-    value, limit = spelled(notice.value, notice.unit), spelled(notice.limit, notice.unit)
+    """Number and limit: `7 min 12 s (limit 5 min)`, `Priya Shah 22 min (limit …)`, `3 agents, worst 22 min (limit …)`.
+
+    After a comparison, which has brackets of its own: `-62 % (38 now, 100 a week ago), limit -50 %`.
+    """
+    value, limit = amount(notice, notice.unit), bound(notice.limit, notice)
     if notice.by and notice.groups_total > 1:
         who = f"{notice.groups_total:,} {noun(notice.by, notice.groups_total)}"
         value = f"{who}, worst {value}" if value else who
     elif notice.by and notice.groups:
         value = f"{group_name(notice.groups[0], names)} {value}".rstrip()
-    return f"{value} ({limit_word(notice)} {limit})" if value and limit else value
+    if not value or not limit:
+        return value
+    return f"{value}, {limit_word(notice)} {limit}" if notice.comparison else f"{value} ({limit_word(notice)} {limit})"
 
 
 def summary(notice: Notice, names: Names) -> str:
-    """What was measured, and how it stands, in two sentences at most."""
+    """What was measured, and how it stands, in two sentences or three."""
     if notice.kind is Kind.TEST:
         return "This is a test of alertd. Nothing is wrong."
     if notice.kind is Kind.RESOLVED:
         return _end(notice)
-    return _groups(notice, names) if notice.by and notice.groups_total else _whole(notice)
+    if notice.text:
+        return notice.text
+    if notice.kind is Kind.REPORT:
+        return _report(notice)
+    stands = _groups(notice, names) if notice.by and notice.groups_total else _whole(notice)
+    return f"{_unclaimed(notice)}. {stands}" if notice.kind is Kind.ESCALATED else stands
 
 
 def news(notice: Notice, names: Names) -> str:
@@ -124,18 +157,20 @@ def news(notice: Notice, names: Names) -> str:
     if notice.kind is Kind.CHANGED:
         changes = " ".join(filter(None, (_level_change(notice, figure), _arrivals(notice, names))))
         return changes or f"Changed: {figure or notice.title}."
+    if notice.kind in (Kind.REMINDER, Kind.ESCALATED):
+        return f"{_unclaimed(notice)}: {figure or notice.title}."
     return headline(notice, names)
 
 
 def worse(notice: Notice) -> bool:
-    """Whether somebody should be called: it opens, or the level rises."""
+    """Whether somebody should be called: it opens, the level rises, or nobody has taken it up."""
     risen = notice.previous is not None and notice.level.rank > notice.previous.rank
-    return notice.kind is Kind.OPENED or (notice.kind is Kind.CHANGED and risen)
+    return notice.kind in (Kind.OPENED, Kind.REMINDER, Kind.ESCALATED) or (notice.kind is Kind.CHANGED and risen)
 
 
 def followup(notice: Notice) -> bool:
-    """Whether people have been told of this incident before."""
-    return notice.kind in (Kind.CHANGED, Kind.RESOLVED) or notice.reopened
+    """Whether people have been told of this incident before; of an escalation the summary says why they are told."""
+    return notice.kind in (Kind.CHANGED, Kind.REMINDER, Kind.RESOLVED) or notice.reopened
 
 
 def _noun(by: str | None) -> str:
@@ -149,32 +184,65 @@ def _noun(by: str | None) -> str:
 
 def _whole(notice: Notice) -> str:
     """`The median time … was 7 min 12 s over the last 1 h (34 conversations); the limit is 5 min.`"""
-    value, limit = spelled(notice.value, notice.unit), spelled(notice.limit, notice.unit)
+    value, limit = spelled(notice.value, notice.unit), bound(notice.limit, notice)
+    over, ending = span(notice.window), f"; the {limit_word(notice)} is {limit}" if limit else ""
+    if notice.comparison:
+        comma = "," if over else ""
+        return f"{notice.comparison}{ending}. Measured: {notice.measure}{comma}{over}."
+    if not value:
+        return f"There was nothing to measure{over}. Measured is: {notice.measure}."
     counts = notice.unit is Unit.NUMBER and notice.value == notice.conversations
     of = "" if counts else f" ({counted(notice.conversations, 'conversation')})"
-    over = span(notice.window)
-    bound = f"; the {limit_word(notice)} is {limit}" if limit else ""
-    return f"The {notice.measure} was {value or 'not known'}{over}{of}{bound}."
+    return f"The {notice.measure} was {value}{over}{of}{ending}."
 
 
 def _groups(notice: Notice, names: Names) -> str:
     """`3 agents are over the limit of 5 min; the worst is Priya Shah with 22 min. …` or `4 conversations are waiting; …`"""
-    count, value = notice.groups_total, spelled(notice.value, notice.unit)
-    who, limit = counted(count, _noun(notice.by)), spelled(notice.limit, notice.unit)
-    are, side = ("is" if count == 1 else "are"), ("under" if notice.direction == "below" else "over")
-    bound = f"the {limit_word(notice)}" + (f" of {limit}" if limit else "")
+    count, value = notice.groups_total, amount(notice, notice.unit)
+    who, side = counted(count, _noun(notice.by)), _beyond(notice)
+    are = "is" if count == 1 else "are"
     if notice.by == CONVERSATION and "wait" in notice.measure and value:
         since = f"for {value}" if count == 1 else f"the longest for {value}"
-        return f"{who} {are} waiting{' ' if count == 1 else '; '}{since}, {side} {bound}."
+        return f"{who} {are} waiting{' ' if count == 1 else '; '}{since}, {side}."
     over = span(notice.window)
     lead = ": " if count == 1 else "; the worst is "
     worst = f"{lead}{group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
-    return f"{who} {are} {side} {bound}{worst}. Measured: {notice.measure}{over}."
+    return f"{who} {are} {side}{worst}. Measured: {notice.measure}{over}."
+
+
+def _beyond(notice: Notice) -> str:
+    """`over the limit of 5 min`, `under the minimum of 80 %`, `outside ±4`."""
+    limit = bound(notice.limit, notice)
+    if notice.direction == "outside" and limit:
+        return f"outside {limit}"
+    side = "under" if notice.direction == "below" else "over"
+    return f"{side} the {limit_word(notice)}" + (f" of {limit}" if limit else "")
+
+
+def _report(notice: Notice) -> str:
+    """`Median time to the first answer: 12 agents, 340 conversations.` or `Number of conversations: 1,204.`"""
+    what = f"{notice.measure[:1].upper()}{notice.measure[1:]}"
+    if notice.by and not notice.groups_total:
+        return f"There was nothing to report: {notice.reason}."
+    if notice.by:
+        groups = f"{notice.groups_total:,} {noun(notice.by, notice.groups_total)}"
+        return f"{what}: {groups}, {counted(notice.conversations, 'conversation')}."
+    note = notice.groups[0].note if notice.groups else ""
+    value = amount(notice, notice.unit)
+    return f"{what}: {' '.join(filter(None, (value, f'({note})' if value and note else note)))}."
+
+
+def _unclaimed(notice: Notice) -> str:
+    """`Nobody has acknowledged it, and it has gone on for 2 h`."""
+    length = f", and it has gone on for {lasted(notice)}" if lasted(notice) else ""
+    also = ", so you are told as well" if notice.kind is Kind.ESCALATED else ""
+    return f"Nobody has acknowledged it{length}{also}"
 
 
 def _end(notice: Notice) -> str:
     """How it ended: `It lasted 34 min; the worst was 9 min 3 s. Now the median time … is 4 min.`"""
-    now = "" if notice.by else spelled(notice.value, notice.unit)
+    now = "" if notice.by else amount(notice, notice.unit)
+    is_now = f"Now: {now}." if notice.comparison else f"Now the {notice.measure} is {now}{span(notice.window)}."
     left = notice.reason == Change.LEFT
     return " ".join(
         filter(
@@ -182,7 +250,7 @@ def _end(notice: Notice) -> str:
             (
                 f"It lasted {lasted(notice)}." if lasted(notice) else "",
                 _worst(notice),
-                f"Now the {notice.measure} is {now}{span(notice.window)}." if now else "",
+                is_now if now else "",
                 f"None matches any more: answered, closed, or older than {spell_duration(notice.window)}." if left else "",
                 "" if left or notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
             ),
@@ -211,5 +279,5 @@ def _arrivals(notice: Notice, names: Names) -> str:
 
 
 def _with_value(group: NoticeGroup, notice: Notice, names: Names) -> str:
-    value = spelled(group.value, notice.unit)
+    value = amount(group, notice.unit)
     return group_name(group, names) + (f" ({value})" if value else "")

@@ -1,4 +1,4 @@
-"""Five incidents as their notices tell them, in every kind."""
+"""Incidents, a report and a trouble as their notices tell them, in every kind."""
 
 from __future__ import annotations
 
@@ -122,7 +122,118 @@ COUNT = replace(
     groups_total=0,
 )
 
-EXAMPLES: Mapping[str, Notice] = {"slow": SLOW, "agents": AGENTS, "waiting": WAITING, "share": SHARE, "count": COUNT}
+DROP = replace(
+    SLOW,
+    rule="sales.drop",
+    title="Far fewer conversations than a week ago",
+    measure="number of conversations against the same time a week ago",
+    unit=Unit.FRACTION,
+    direction="below",
+    value=-0.62,
+    limit=-0.5,
+    recover=None,
+    peak=-0.7,
+    conversations=38,
+    measured=38.0,
+    reference=100.0,
+    comparison="-62 % (38 now, 100 a week ago)",
+    groups=(),
+    groups_total=0,
+)
+
+UNUSUAL = replace(
+    DROP,
+    rule="sales.unusual",
+    title="Unusual number of conversations",
+    measure="number of conversations against the usual at this hour of the week",
+    unit=Unit.NUMBER,
+    direction="outside",
+    value=5.2,
+    limit=4.0,
+    recover=3.0,
+    peak=-6.0,
+    measured=152.0,
+    comparison="5.2 deviations above the usual 100 (now 152)",
+)
+
+
+def reported(number: int, value: float | None, count: int, note: str = "") -> NoticeGroup:
+    return replace(
+        group(number, value or 0.0), level=Level.OK, value=value, limit=None, conversations=count, examples=(), note=note
+    )
+
+
+REPORT = replace(
+    SLOW,
+    kind=Kind.REPORT,
+    rule="morning-report",
+    title="Yesterday in numbers",
+    level=Level.OK,
+    incident=None,
+    by="lastAgentId",
+    value=None,
+    limit=None,
+    recover=None,
+    peak=None,
+    conversations=172,
+    period=(parse_instant("2026-11-02T23:00:00Z"), parse_instant("2026-11-03T23:00:00Z")),
+    timezone="Europe/Berlin",
+    template="report",
+    groups=(
+        reported(671, 7.2 * MINUTE, 80),
+        reported(673, 4.0 * MINUTE, 91),
+        reported(672, None, 1, "nothing to measure: no conversation has a value"),
+    ),
+    groups_total=3,
+    description=None,
+    runbook=None,
+    page=None,
+)
+
+FAILED_REPORT = replace(
+    REPORT,
+    groups=(),
+    groups_total=0,
+    conversations=0,
+    text="This report could not be made: the API refuses the token (401). The next one comes at its usual time.",
+)
+
+OWN = replace(
+    SLOW,
+    rule="alertd-source",
+    title="alertd gets no answers",
+    measure="",
+    unit=Unit.NUMBER,
+    level=Level.WARNING,
+    window=0,
+    value=None,
+    limit=None,
+    recover=None,
+    peak=None,
+    conversations=0,
+    reason="",
+    groups=(),
+    groups_total=0,
+    description=None,
+    runbook=None,
+    page=None,
+    owner=None,
+    labels={},
+    text=(
+        "12 of 40 rules get no complete answer, so nothing changes for them: what fires stays, and nothing new is told. "
+        "a, b, c, d, e and 7 more: the API refuses the token (401)."
+    ),
+)
+
+EXAMPLES: Mapping[str, Notice] = {
+    "slow": SLOW,
+    "agents": AGENTS,
+    "waiting": WAITING,
+    "share": SHARE,
+    "count": COUNT,
+    "drop": DROP,
+    "unusual": UNUSUAL,
+}
 
 
 def of_kind(notice: Notice, kind: Kind) -> Notice:

@@ -14,8 +14,11 @@ from alertd.clock import MINUTE
 from alertd.evaluation.schedule import Due
 from alertd.evaluation.tick import Judged, retire, settle
 from alertd.facts import CONVERSATION, Evidence, Group, Kind
+from alertd.notices import silences
+from alertd.notices.incidents import acknowledge
 from alertd.notices.notice import Notice
 from alertd.notices.outbox import Outbox
+from alertd.notices.silences import Silence
 from alertd.rulebook.rule import Receiver, Rule, Rulebook
 from alertd.store.database import Database
 from alertd.store.tables import METADATA
@@ -69,6 +72,21 @@ class Stage:
             verdicts = [a_verdict(None, at=at, evidence=values if isinstance(values, Evidence) else Evidence.NO_DATA)]
         with self.database.write() as transaction:
             return settle(transaction, Judged(Due(self.rule, at), tuple(verdicts)), self.book, at)
+
+    def silence(self, minutes: int, **what: Any) -> int:
+        """Somebody silences from now on for so long; the silence's number."""
+        now = self.clock.now()
+        with self.database.write() as transaction:
+            return silences.add(transaction, Silence(now, now + minutes * MINUTE, "Ana", "deploy", **what))
+
+    def acknowledge(self, number: int = 1) -> bool:
+        """Somebody has the incident."""
+        with self.database.write() as transaction:
+            return acknowledge(transaction, number, "Ana", self.clock.now())
+
+    def told(self, receiver: str) -> list[str]:
+        """The kinds of what the receiver is told, in order."""
+        return [kind for name, kind in self.rows("receiver", "kind") if name == receiver]
 
     @staticmethod
     def _known(values: Mapping[int, float] | Evidence) -> Mapping[int, float]:

@@ -123,6 +123,8 @@ class Story(RuleBasedStateMachine):
         for incident, receiver, kind, state in self.stage.rows("incident", "receiver", "kind", "state"):
             if state == "dead":
                 unheard.add((incident, receiver))
+                if kind == "resolved" and told[incident, receiver]:
+                    told[incident, receiver] += "r"  # an end that reached nobody is an end
             elif kind != "refreshed":
                 told[incident, receiver] += kind[0]
         closed = dict(self.stage.rows("id", "closed_at", table="incidents"))

@@ -22,7 +22,7 @@ from alertd.notices.context import VARIABLES, context
 from alertd.notices.notice import Notice, NoticeGroup
 from alertd.units import Unit
 from tests.channels.servers import complaint
-from tests.notices.examples import AGENTS, AT, COUNT, EXAMPLES, SHARE, SLOW, WAITING, names, of_kind
+from tests.notices.examples import AGENTS, AT, COUNT, DROP, EXAMPLES, REPORT, SHARE, SLOW, UNUSUAL, WAITING, names, of_kind
 
 # A clock that stands still: how fast the machine is must not matter.
 render = partial(rendering.render, uptime=lambda: 0)
@@ -128,6 +128,45 @@ def message(parts: Mapping[str, str]) -> dict[str, object]:
                 "over the last hour."
             ),
         ),
+        (
+            *(DROP, Kind.OPENED, "Far fewer conversations than a week ago: -62 % (38 now, 100 a week ago), limit -50 %"),
+            (
+                "-62 % (38 now, 100 a week ago); the limit is -50 %. "
+                "Measured: number of conversations against the same time a week ago, over the last hour."
+            ),
+        ),
+        (
+            *(
+                UNUSUAL,
+                Kind.OPENED,
+                "Unusual number of conversations: 5.2 deviations above the usual 100 (now 152), limit ±4",
+            ),
+            (
+                "5.2 deviations above the usual 100 (now 152); the limit is ±4. "
+                "Measured: number of conversations against the usual at this hour of the week, over the last hour."
+            ),
+        ),
+        (
+            replace(AGENTS, direction="outside", unit=Unit.NUMBER, value=5.0, limit=4.0, measure="deviations"),
+            *(Kind.OPENED, "Agents answer slowly: 3 agents, worst 5 (limit ±4)"),
+            "3 agents are outside ±4; the worst is Priya Shah with 5. Measured: deviations over the last hour.",
+        ),
+        (
+            replace(SLOW, value=None),
+            *(Kind.OPENED, "First answers are slow"),
+            "There was nothing to measure over the last hour. Measured is: median time to the first answer.",
+        ),
+        (
+            *(SLOW, Kind.ESCALATED, "First answers are slow: 7 min 12 s (limit 5 min)"),
+            (
+                "Nobody has acknowledged it, and it has gone on for 34 min, so you are told as well. "
+                "The median time to the first answer was 7 min 12 s over the last hour (34 conversations); the limit is 5 min."
+            ),
+        ),
+        (
+            *(DROP, Kind.RESOLVED, "Far fewer conversations than a week ago: over after 29 min"),
+            "It lasted 29 min. The worst was -70 %. Now: -62 % (38 now, 100 a week ago).",
+        ),
         (SLOW, Kind.TEST, "First answers are slow", "This is a test of alertd. Nothing is wrong."),
     ],
 )
@@ -152,6 +191,10 @@ def test_a_notice_says_in_a_line_and_in_a_sentence_how_it_stands(
             {"kind": Kind.CHANGED, "previous": Level.CRITICAL, "level": Level.WARNING, "groups": ()},
             "Better, now only warning: 3 agents, worst 22 min (limit 5 min).",
         ),
+        (
+            {"kind": Kind.REMINDER},
+            "Nobody has acknowledged it, and it has gone on for 34 min: 3 agents, worst 22 min (limit 5 min).",
+        ),
         ({"kind": Kind.RESOLVED, "resolved_at": AT}, "Resolved after 29 min. The worst was 22 min."),
     ],
 )
@@ -171,6 +214,9 @@ def test_an_end_that_is_no_recovery_gives_its_reason() -> None:
         (of_kind(SLOW, Kind.CHANGED), "yes"),
         (replace(SLOW, kind=Kind.CHANGED, previous=Level.CRITICAL), ""),
         (of_kind(SLOW, Kind.RESOLVED), ""),
+        (of_kind(SLOW, Kind.REMINDER), "yes"),
+        (of_kind(SLOW, Kind.ESCALATED), "yes"),
+        (REPORT, ""),
     ],
 )
 def test_the_channel_learns_whether_it_got_worse(notice: Notice, worse: str) -> None:
@@ -181,6 +227,7 @@ def test_every_variable_is_documented_and_is_plain_data() -> None:
     told = context(AGENTS, names)
     assert set(told) == set(VARIABLES)
     assert {type(value) for value in told.values()} <= {str, int, bool, list, dict}
+    assert context(REPORT, names)["incident"] == 0
     assert {type(value) for group in told["groups"] for value in group.values()} <= {str, int, bool, list}
 
 
@@ -251,7 +298,22 @@ def test_a_subject_is_one_line_that_a_mail_can_have() -> None:
 @pytest.mark.parametrize("kind", [Kind.OPENED, Kind.CHANGED, Kind.RESOLVED])
 def test_no_text_of_a_notice_mentions_links_formats_or_breaks_anything(text: str, kind: Kind) -> None:
     groups = tuple(replace(group, new=True) for group in AGENTS.groups)
-    texts = dict.fromkeys(("rule", "title", "measure", "reason", "description", "runbook", "owner", "revision", "page"), text)
+    texts = dict.fromkeys(
+        (
+            "acknowledged",
+            "comparison",
+            "rule",
+            "title",
+            "measure",
+            "reason",
+            "description",
+            "runbook",
+            "owner",
+            "revision",
+            "page",
+        ),
+        text,
+    )
     hostile = replace(
         of_kind(AGENTS, kind),
         **texts,  # type: ignore[arg-type]  # all of them are texts
@@ -305,6 +367,8 @@ GROUPS = st.builds(
     conversations=st.integers(0, 10**9),
     examples=st.lists(st.integers(0), max_size=5).map(tuple),
     new=st.booleans(),
+    comparison=ANY,
+    note=ANY,
 )
 NOTICES = st.builds(
     Notice,
@@ -313,10 +377,10 @@ NOTICES = st.builds(
     title=ANY,
     measure=ANY,
     unit=st.sampled_from(Unit),
-    direction=st.sampled_from(["above", "below"]),
+    direction=st.sampled_from(["above", "below", "outside"]),
     level=st.sampled_from(Level),
     previous=st.none() | st.sampled_from(Level),
-    incident=st.integers(0),
+    incident=st.none() | st.integers(0),
     at=INSTANTS,
     opened_at=INSTANTS,
     resolved_at=st.none() | INSTANTS,
@@ -337,6 +401,12 @@ NOTICES = st.builds(
     labels=st.dictionaries(ANY, ANY, max_size=3),
     revision=st.none() | ANY,
     page=st.none() | ANY,
+    comparison=st.just("") | ANY,
+    text=st.none() | ANY,
+    acknowledged=st.none() | ANY,
+    template=st.sampled_from([None, "report", "none"]),
+    period=st.none() | st.tuples(INSTANTS, INSTANTS),
+    timezone=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]),
 )
 
 

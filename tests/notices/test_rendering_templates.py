@@ -21,6 +21,7 @@ from tests.notices.examples import EXAMPLES, SLOW, names, of_kind
 # A clock that stands still: how fast the machine is must not matter.
 render = partial(rendering.render, uptime=lambda: 0)
 render_or_plain = partial(rendering.render_or_plain, uptime=lambda: 0)
+FOLLOWUPS = (Kind.CHANGED, Kind.REMINDER, Kind.RESOLVED)
 SHIPPED = Path(__file__).parents[2] / "templates"
 
 
@@ -125,7 +126,7 @@ def test_the_news_get_out_without_the_template_and_say_so(own: Callable[..., tup
     assert notice.title in mail["subject"]
     assert notice.title in mail["text"]
     assert "html" not in mail
-    assert slack["followup"] == ("yes" if kind in (Kind.CHANGED, Kind.RESOLVED) else "")
+    assert slack["followup"] == ("yes" if kind in FOLLOWUPS else "")
 
 
 def test_a_template_that_works_needs_no_excuse() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from alertd.clock import MINUTE
+from alertd.clock import MINUTE, iso
 from alertd.errors import DeliveryError, TimedOut
 from alertd.overview import look, to_json
 from alertd.reporting.budget import Budget
 from alertd.reporting.query import parse_filter
+from alertd.rulebook.keeping import keep
 from alertd.store.database import Database
 from alertd.testing import FakeChannel
 from tests.evaluation.world import World, scored
@@ -50,3 +51,12 @@ def test_an_empty_store_is_an_overview_too(database: Database) -> None:
     found = look(database, Budget(database, world.clock).state(), None)
     assert to_json(found)["rules"] == to_json(found)["alerts"] == []
     assert to_json(found)["budget"]["free"] == 54
+    assert to_json(found)["rulebook"] is None
+
+
+def test_it_tells_which_rulebook_was_taken_and_when(database: Database) -> None:
+    world = World.of(database)
+    with database.write() as transaction:
+        keep(transaction, "0123456789ab", {"one.yaml": "rules: []"}, world.clock.now())
+    found = look(database, Budget(database, world.clock).state(), None)
+    assert to_json(found)["rulebook"] == {"revision": "0123456789ab", "taken_at": iso(world.clock.now())}

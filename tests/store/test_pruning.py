@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alertd.clock import DAY, Instant
 from alertd.store.database import Database
 from alertd.store.pruning import prune
-from alertd.store.tables import alerts, decisions, deliveries, incidents, notices, rules
+from alertd.store.tables import alerts, decisions, deliveries, incidents, notices, rules, silences
 from alertd.testing import START
 
 OLD, BEFORE, NEW = START - 100 * DAY, START - 90 * DAY, START - DAY
@@ -41,13 +41,17 @@ def an_incident(database: Database, closed_at: Instant | None, *states: str) -> 
     with database.write() as transaction:
         number = a_key(transaction, incidents, row)
         for state in states:
-            notice = {"incident": number, "kind": "opened", "at": OLD, "body": "{}"}
-            told = {
-                "notice": a_key(transaction, notices, notice), "incident": number,
-                "receiver": "team", "via": "team", "kind": "opened", "key": "k", "state": state, "attempts": 1,
-                "queued_at": OLD, "due_at": OLD, "ambiguous": False,
-            }  # fmt: skip
-            transaction.execute(sa.insert(deliveries).values(told))
+            a_delivery(transaction, number, OLD, state)
+
+
+def a_delivery(transaction: sa.Connection, incident: int | None, at: Instant, state: str) -> None:
+    notice: dict[str, object] = {"incident": incident, "kind": "opened", "at": at, "body": "{}"}
+    told: dict[str, object] = {
+        "notice": a_key(transaction, notices, notice), "incident": incident,
+        "receiver": "team", "via": "team", "kind": "opened", "key": "k", "state": state, "attempts": 1,
+        "queued_at": OLD, "due_at": OLD, "ambiguous": False,
+    }  # fmt: skip
+    transaction.execute(sa.insert(deliveries).values(told))
 
 
 def test_old_decisions_go_and_new_ones_stay(database: Database) -> None:
@@ -96,6 +100,30 @@ def test_an_incident_of_which_something_is_still_to_be_sent_stays(database: Data
     an_incident(database, OLD, "sent", state)
     assert prune(database, BEFORE) == 0
     assert count(database, deliveries) == 2
+
+
+def test_a_report_goes_by_its_age_once_it_is_sent(database: Database) -> None:
+    with database.write() as transaction:
+        for at, state in ((OLD, "sent"), (OLD, "dead"), (OLD, "queued"), (OLD, "sending"), (NEW, "sent")):
+            a_delivery(transaction, None, at, state)
+    assert prune(database, BEFORE) == 2
+    assert [count(database, each) for each in (notices, deliveries)] == [3, 3]
+
+
+def test_a_report_that_is_still_to_be_sent_keeps_no_incident(database: Database) -> None:
+    an_incident(database, OLD, "sent")
+    with database.write() as transaction:
+        a_delivery(transaction, None, OLD, "queued")
+    assert prune(database, BEFORE) == 1
+    assert count(database, incidents) == 0
+
+
+def test_silences_go_when_they_have_been_over_for_long(database: Database) -> None:
+    row = {"labels": {}, "author": "Ana", "comment": "", "from": OLD}
+    with database.write() as transaction:
+        transaction.execute(sa.insert(silences), [row | {"until": until} for until in (OLD + DAY, NEW, NEW + 10 * DAY)])
+    assert prune(database, BEFORE) == 1
+    assert count(database, silences) == 2
 
 
 def test_what_a_rule_stands_at_is_never_pruned(database: Database) -> None:

@@ -25,6 +25,8 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 GONE = frozenset({"channel_not_found", "is_archived", "message_not_found", "not_in_channel", "thread_not_found"})
 FIXED = frozenset({"cant_update_message", "edit_window_closed"})  # the workspace lets nobody edit: the reply must do
+# Replies that the whole channel sees: that it is back or over, and that nobody has taken it up.
+BROADCAST = frozenset({Kind.OPENED, Kind.RESOLVED, Kind.REMINDER, Kind.ESCALATED})
 REPEAT = "Sent again: the first attempt may have arrived."
 TESTED = "This is a test message from alertd. Nothing is wrong."
 
@@ -160,7 +162,7 @@ class Slack(Channel):
             "unfurl_links": False,
             "unfurl_media": False,
         }
-        if message.kind in (Kind.RESOLVED, Kind.OPENED):
+        if message.kind in BROADCAST:
             body["reply_broadcast"] = True
         _shaped(lambda shaped: ask(client, "chat.postMessage", shaped, str(self.channel)), body, message)
 
@@ -177,7 +179,7 @@ class Slack(Channel):
         return body | ({"blocks": laid} if laid else {})
 
     def _mentioned(self, message: Message) -> str:
-        """Whom to mention: somebody only when it opens or gets worse, so that news of other kinds wakes nobody."""
+        """Whom to mention: somebody only when it opens, gets worse or is not taken up; news of other kinds wake nobody."""
         worse = message.kind is Kind.OPENED or bool(message.parts.get("worse"))
         return next((text for level, text in self.mention.items() if level == message.level), "") if worse else ""
 

@@ -1,0 +1,82 @@
+"""Muting from end to end: rules that are quiet while others fire, comparisons in messages, and what the records say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alertd import comparisons
+from alertd.clock import MINUTE
+from alertd.facts import Alert, Change, Evidence, Group, Kind, Level, State, Transition
+from alertd.notices.composing import compose
+from alertd.notices.notice import from_json
+from alertd.rulebook.rule import Limit
+from alertd.store.database import Database
+from alertd.testing import FakeChannel, a_rule
+from alertd.units import Unit
+from tests.evaluation.world import World, scored
+
+OK = Evidence.OK
+
+
+def test_a_rule_is_told_when_the_one_that_explains_it_fires_no_longer(database: Database) -> None:
+    cause = scored(id="cause", window=5 * MINUTE)
+    effect = scored(id="effect", window=30 * MINUTE, hold=5 * MINUTE, quiet_while=("cause",))
+    world = World.of(database, cause, effect, receivers={"team": FakeChannel()})
+    world.add(20, ago=0)
+    assert world.check() == {"cause": (OK, Kind.OPENED), "effect": (OK, None)}
+    world.add(20, ago=0)
+    assert world.check() == {"cause": (OK, None), "effect": (OK, None)}
+    assert ("effect", "quiet while cause fires") in world.rows("incidents", "rule", "muted")
+    assert ("effect", None, "quiet while cause fires") in world.rows("decisions", "rule", "told", "untold")
+    found = []
+    for _ in range(2):  # whichever of the two is settled first
+        world.add(1, ago=0), world.add(20, ago=6 * MINUTE)
+        found.append(world.check())
+    assert found[0]["cause"] == (OK, Kind.RESOLVED)
+    assert sorted(str(each["effect"][1]) for each in found) == ["None", "opened"]
+
+
+def test_the_records_of_a_muted_incident_are_one_with_a_span(database: Database) -> None:
+    world = World.of(database, scored(quiet_while=("other",)))
+    with database.write() as transaction:
+        transaction.exec_driver_sql(
+            'INSERT INTO alerts (rule, "group", state, level, held, cleared, unseen, conversations, examples)'
+            " VALUES ('other', '', 'firing', 'warning', 0, 0, 0, 1, '[]')"
+        )
+    world.add(20)
+    for _ in range(4):
+        assert world.check() == {"slow": (OK, None)}
+    assert world.rows("decisions", "evaluations", "change", "untold") == [
+        (1, "over the limit for long enough", "quiet while other fires"),
+        (3, "still over the limit", "quiet while other fires"),
+    ]
+
+
+def test_a_comparison_is_told_with_both_numbers(database: Database) -> None:
+    compare = comparisons.build({"change": {"to": "1h"}}, Unit.NUMBER, counts=True)
+    rule = a_rule(measure="count", compare=compare, direction="above", warning=(0.5, 0.5), window=10 * MINUTE)
+    world = World.of(database, rule)
+    for _ in range(10):
+        world.add(1, ago=57 * MINUTE)
+    for _ in range(38):
+        world.add(1, ago=0)
+    assert world.check() == {"slow": (OK, Kind.OPENED)}
+    notice = from_json(world.rows("notices", "body")[-1][0])
+    assert (notice.value, notice.measured, notice.reference, notice.limit) == (2.8, 38.0, 10.0, 0.5)
+    assert notice.comparison == compare.spell(2.8, 38.0, 10.0, Unit.NUMBER)
+    assert notice.measure == compare.describe("number of conversations")
+    assert notice.groups[0].comparison == notice.comparison
+
+
+def test_a_limit_of_the_comparisons_own_is_the_one_that_is_told() -> None:
+    firing = Alert("slow", Group(), State.FIRING, Level.WARNING, value=9.0, limit=6.0)
+    for rule in (a_rule(limits=(Limit(Level.WARNING, "above", 5, 4),)), replace(a_rule(), limits=())):
+        notice = compose(rule, Kind.OPENED, [Transition(firing, firing, Change.HELD)], at=0, incident=1)
+        assert (notice.limit, notice.recover, notice.groups[0].limit) == (6.0, None, 6.0)
+
+
+def test_a_rule_is_quiet_from_the_very_check_at_which_its_cause_fires(database: Database) -> None:
+    cause, effect = scored(id="z-cause"), scored(id="a-effect", quiet_while=("z-cause",))
+    world = World.of(database, effect, cause)
+    world.add(20)
+    assert world.check() == {"z-cause": (Evidence.OK, Kind.OPENED), "a-effect": (Evidence.OK, None)}
