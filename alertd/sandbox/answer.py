@@ -10,7 +10,7 @@ import numpy as np
 
 from alertd.errors import QueryError
 from alertd.reporting.query import Filter, Query, parse_filter
-from alertd.reporting.table import Column
+from alertd.reporting.table import Column, Table
 from alertd.sandbox.columns import Coded, Snapshot
 from alertd.sandbox.filtering import check_sense, matching
 
@@ -46,6 +46,12 @@ def answer(snapshot: Snapshot, query: Query) -> bytes:
     return b'{"count":%d,"data":[%s]}' % (len(ids), b",".join(data))
 
 
+def answer_table(snapshot: Snapshot, query: Query) -> Table:
+    """The same as its reader would have it, without the bytes in between: for those who ask within the process."""
+    rows = np.flatnonzero(matching(snapshot, query.filters))
+    return Table(snapshot.ids[rows], {name: _metric(snapshot, name)[rows] for name in query.metrics})
+
+
 def _query(raw: object) -> Query:
     if not isinstance(raw, dict):
         raise QueryError('a query looks like {"filters": [...], "metrics": [...]}')
@@ -76,10 +82,14 @@ def _place(path: tuple[str | int, ...]) -> str:
 
 def _plain(snapshot: Snapshot, name: str, rows: np.ndarray[Any, np.dtype[np.intp]]) -> list[Any]:
     """A metric's values for those rows: whole numbers as integers, "NaN" where there is none."""
+    return _numbers(_metric(snapshot, name)[rows])
+
+
+def _metric(snapshot: Snapshot, name: str) -> Column:
     column = snapshot.column(name)
     if isinstance(column, Coded):
         raise QueryError(f"check query formatting: {name} is not a number")
-    return _numbers(column[rows])
+    return column
 
 
 def _numbers(column: Column) -> list[Any]:

@@ -36,11 +36,12 @@ _COUNTS = frozenset({"numAgentMessages", "numBotMessages", "numEndUserMessages"}
 class Imported:
     """A world that was read from a file. Its people are those whose ids stand in it."""
 
-    def __init__(self, columns: Columns) -> None:
-        """Takes every property of the document, rows in any order."""
+    def __init__(self, columns: Columns, late: Column | None = None) -> None:
+        """Takes every property of the document, rows in any order; `late`: for how long (ms) each is not shown at first."""
         order = np.argsort(_floats(columns, "createdAt"), kind="stable")
         self._columns = {name: _take(values, order) for name, values in columns.items()}
         self._created = _floats(self._columns, "createdAt")
+        self._shown_from = None if late is None else self._created + late[order]
         agents, bots = _known(columns, "firstAgentId", "lastAgentId"), _known(columns, "firstBotId")
         self.users = [_named(each, "Agent") | {"bot": False} for each in agents if each not in bots]
         self.users += [_named(each, "Bot") | {"bot": True} for each in bots]
@@ -49,7 +50,8 @@ class Imported:
     def at(self, now: Instant) -> Shown:
         """What had happened by then."""
         upto = int(np.searchsorted(self._created, now, side="right"))
-        return Shown({name: _take(values, slice(upto)) for name, values in self._columns.items()}, now)
+        rows = slice(upto) if self._shown_from is None else np.flatnonzero(self._shown_from[:upto] <= now)
+        return Shown({name: _take(values, rows) for name, values in self._columns.items()}, now)
 
 
 class Shown:

@@ -172,7 +172,7 @@ class _Reader:
 
     def _checked(self, name: str, raw: Any, line: int) -> Any:
         try:
-            value = _value(PROPERTIES[name], raw)
+            value = read_value(PROPERTIES[name], raw)
         except ValueError as error:
             self._problems.add(line, f"{name}: {error}")
             return None
@@ -186,7 +186,7 @@ class _Reader:
             self._problems.add(line, f"id: {number:.0f} stands in line {first} already; keep one of them")
 
 
-def _value(found: Property, value: Any) -> Any:
+def read_value(found: Property, value: Any) -> Any:
     """A checked value, None where absent; ValueError says what it should have been."""
     if value is None or (value == "NaN" and found.numeric):
         return None
