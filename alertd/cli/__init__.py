@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from alertd import __version__
-from alertd.cli import check, demo, evaluate, kinds, plan, run, sandbox, schema, send_test, status
+from alertd.cli import check, demo, evaluate, explain, init, kinds, plan, run, sandbox, schema, send_test, status, test
 from alertd.errors import AlertdError
 
 app = typer.Typer(
@@ -27,12 +27,15 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 app.command("check")(check.check)
+app.command("test")(test.play)
 app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(explain.explain)
 app.command("status")(status.status)
 app.command("send-test")(send_test.send_test)
 app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)
+app.command("init")(init.init)
 
 
 def _version(wanted: bool) -> None:

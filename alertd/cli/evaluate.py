@@ -24,10 +24,12 @@ def evaluate(
     rules: Rules = None,
 ) -> None:
     """Ask the API what the rules need to know and judge them now, once. No alert moves, nobody is told."""
+    from dataclasses import replace
+
     from alertd.assembly import open_reporting
     from alertd.clock import SystemClock, iso
     from alertd.evaluation.schedule import Due
-    from alertd.evaluation.tick import judge_all, wanted
+    from alertd.evaluation.tick import judge_all, know, wanted
     from alertd.planning.asking import Asking
     from alertd.planning.demand import Urgency
     from alertd.store.database import open_database
@@ -42,7 +44,9 @@ def evaluate(
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
         dues = [Due(each, as_of + each.delay) for each in chosen]
-        judged = list(judge_all(Asking(reporting.source, wanted(dues, Urgency.BACKGROUND)), dues))
+        known = {each: replace(found, alive=None) for each, found in know(database, dues).items()}
+        asking = Asking(reporting.source, wanted(dues, Urgency.BACKGROUND, known))
+        judged = list(judge_all(asking, dues, known))
     order = {each.id: number for number, each in enumerate(chosen)}
     judged.sort(key=lambda each: order[each.due.rule.id])
     verdicts = [verdict for each in judged for verdict in each.verdicts]
@@ -112,7 +116,7 @@ def _show(verdicts: Iterable[Verdict], rules: dict[str, Rule], names: Any) -> No
 def _worst_first(verdict: Verdict, rules: dict[str, Rule]) -> tuple[int, int, float]:
     rule, value = rules[verdict.rule], verdict.value if verdict.value is not None else 0.0
     rank = verdict.level.rank if verdict.level else 0
-    return list(rules).index(verdict.rule), -rank, -value if rule.limits[0].direction == "above" else value
+    return list(rules).index(verdict.rule), -rank, -rule.badness(value)
 
 
 def _row(verdict: Verdict, rule: Rule, names: Any) -> tuple[str, ...]:
@@ -124,5 +128,5 @@ def _row(verdict: Verdict, rule: Rule, names: Any) -> tuple[str, ...]:
     name = "" if group.by is None or group.id is None else names(group.by, group.id) or str(group.id)
     level = verdict.level.value if verdict.level else verdict.evidence.value
     colour = {"critical": "red", "warning": "yellow", "ok": "green"}.get(level, "magenta")
-    value = spell_value(verdict.value, rule.measure.unit) if verdict.value is not None else "-"
+    value = spell_value(verdict.value, rule.unit) if verdict.value is not None else "-"
     return verdict.rule, escape(name), f"[{colour}]{level}[/]", value, f"{verdict.conversations:,}", escape(verdict.reason)

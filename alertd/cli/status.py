@@ -9,7 +9,7 @@ import typer
 from alertd.cli.common import Json, load_settings, print_json
 
 if TYPE_CHECKING:
-    from alertd.overview import Overview
+    from alertd.overview import Overview, Taken
 
 
 def status(as_json: Json = False) -> None:
@@ -17,7 +17,9 @@ def status(as_json: Json = False) -> None:
     from alertd.clock import SystemClock
     from alertd.errors import StoreError
     from alertd.overview import look, to_json
+    from alertd.reloading import newest
     from alertd.reporting.budget import Budget
+    from alertd.rulebook.keeping import load_kept
     from alertd.store.database import open_database, path_of
     from alertd.store.lock import holder
 
@@ -29,18 +31,20 @@ def status(as_json: Json = False) -> None:
     limits = settings.budget
     budget = Budget(database, SystemClock(), calls_per_minute=limits.calls_per_minute, reserve=limits.reserve)
     overview = look(database, budget.state(), holder(path))
+    good, files = newest(settings.rules, load_kept(database))
     if as_json:
-        print_json(to_json(overview))
+        print_json(to_json(overview) | {"rule_files": {"ok": good, "text": files}})
     else:
-        _show(overview)
+        _show(overview, files)
 
 
-def _show(found: Overview) -> None:
+def _show(found: Overview, files: str) -> None:
     from alertd.clock import iso
 
     running = f"running (process {found.daemon})" if found.daemon else "not running"
     budget = found.budget
     typer.echo(f"daemon    {running}")
+    typer.echo(f"rulebook  {_taken(found.rulebook)}; {files}")
     typer.echo(f"rules     {len(found.rules)} checked, {len(found.failing)} without evidence")
     typer.echo(f"budget    {budget.free} of {budget.calls_per_minute} calls free, {budget.reserve} left to others")
     typer.echo(f"outbox    {found.queued} to send, {found.dead} dead")
@@ -53,6 +57,14 @@ def _show(found: Overview) -> None:
         typer.echo(f"  {checked.evidence.value:<10} {checked.rule}: {checked.reason}")
     for delivery in found.dead_letters:
         typer.echo(f"  dead       {_dead(delivery)}")
+
+
+def _taken(rulebook: Taken | None) -> str:
+    from alertd.clock import iso
+
+    if rulebook is None:
+        return "none was taken yet"
+    return f"{rulebook.revision or 'no commit'}, taken {iso(rulebook.at)}"
 
 
 def _dead(delivery: dict[str, Any]) -> str:

@@ -121,9 +121,11 @@ def test_status_without_a_store_says_why(tmp_path: Path) -> None:
 def test_status_of_a_store_that_no_daemon_holds(tmp_path: Path) -> None:
     open_database(f"sqlite:///{tmp_path / 'alertd.db'}").close()
     ran = alertd(tmp_path, "status")
+    lack = "there is no folder or file rules/starter; name the rules with ALERTD_RULES or --rules"
     assert ran.code == 0
     assert ran.out.splitlines() == [
         "daemon    not running",
+        f"rulebook  none was taken yet; the rule files are wrong: {lack}",
         "rules     0 checked, 0 without evidence",
         "budget    54 of 60 calls free, 6 left to others",
         "outbox    0 to send, 0 dead",
