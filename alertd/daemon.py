@@ -10,31 +10,33 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
+import sqlalchemy as sa
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alertd.assembly import Reporting, open_reporting, renderer
-from alertd.channels.base import Access
-from alertd.clock import DAY, MINUTE, SECOND, Clock, Instant, iso
-from alertd.errors import AlertdError, StoreError
-from alertd.evaluation import ledger
+from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant, iso
+from alertd.errors import StoreError
+from alertd.evaluation import history, ledger
 from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.tick import Judged, retire, tick
 from alertd.facts import Kind
 from alertd.notices.outbox import Outbox
 from alertd.overview import look
 from alertd.planning.fetching import Source
+from alertd.reloading import EVERY, Loaded, Rejected, Reloading
 from alertd.reporting.budget import BudgetState
-from alertd.rulebook.loader import load
-from alertd.rulebook.rule import Receiver, Rulebook
+from alertd.rulebook.keeping import keep
+from alertd.rulebook.rule import Rulebook
 from alertd.settings import Secrets, Settings, access
 from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import hold
 from alertd.store.pruning import prune
+from alertd.troubles import tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
 from alertd.watching import Watch
 from alertd.web.health import create_app
 from alertd.web.metrics import Metrics
@@ -59,7 +61,7 @@ class Order(Enum):
     """What a signal or another thread may ask of the daemon."""
 
     STOP = auto()
-    RELOAD = auto()
+    LOOK = auto()
 
 
 class Daemon:
@@ -78,7 +80,9 @@ class Daemon:
         self._senders: list[threading.Thread] = []
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self.book = Rulebook({}, {})
+        self._taken: Rulebook | None = None
         self.watch = Watch(clock)
+        self.metrics.reload_ok.set_function(lambda: self.watch.newest_rules_run)
         self.address = ""
         self._reporting: Reporting | None = None
 
@@ -88,7 +92,11 @@ class Daemon:
             parts.enter_context(hold(path_of(self._settings.store.url)))
             database = open_database(self._settings.store.url)
             parts.callback(database.close)
-            self.book = load(self._settings.rules)
+            self._reloading = Reloading(
+                self._settings.rules, database, self._clock, take=self._take, told=self._rejected, mended=self._mended
+            )
+            loaded = self._reloading.begin(lambda wait: time.sleep(wait / SECOND))
+            self.book = loaded.book
             reporting = parts.enter_context(
                 open_reporting(self._settings, self._secrets, database, self._clock, count=self._count_call)
             )
@@ -97,7 +105,7 @@ class Daemon:
             parts.callback(self._stop)
             self._database, self._reporting = database, reporting
             self._steering = Steering(reporting.source, database, self._clock, self.metrics.plan)
-            self._start(database, self._outbox(database, reporting))
+            self._start(loaded, self._outbox(database, reporting))
             server.start()
             self.address = server.address
             _log.info("running", rules=len(self.book.rules), revision=self.book.revision, health=self.address + "/readyz")
@@ -118,45 +126,51 @@ class Daemon:
         return self._reporting.directory.name(by, id) if self._reporting else None
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT stop, SIGHUP reloads. Call from the main thread."""
+        """SIGTERM and SIGINT stop, SIGHUP looks at the rule files. Call from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        signal.signal(signal.SIGHUP, lambda *_: self._orders.put(Order.RELOAD))
+        signal.signal(signal.SIGHUP, lambda *_: self.look_again())
 
-    def reload(self) -> None:
-        """Load the rule files again; if they are wrong the rulebook that runs stays."""
-        try:
-            book = load(self._settings.rules)
-            self._take(book)
-        except AlertdError as problem:
-            self._kept(str(problem))
-        except Exception as problem:  # noqa: BLE001 - whatever is in a file, the rules that run must go on (I8)
-            _log.exception("rule files not read")
-            self._kept(f"alertd made a mistake reading them ({type(problem).__name__}); its log has the details")
-        else:
-            _log.info("rule files loaded", rules=len(book.rules), revision=book.revision)
-            self._schedule()
-
-    def _kept(self, error: str) -> None:
-        self.watch.reload_failed(error)
-        self.metrics.reload_ok.set(0)
-        _log.error("rule files not loaded, the last good ones stay", error=error)
+    def look_again(self) -> None:
+        """Look at the rule files now; safe to call from a signal handler and from any thread."""
+        self._orders.put(Order.LOOK)
 
     def _obey(self) -> None:
-        """Do what is asked for, one at a time, until it is the end."""
-        while self._orders.get() is Order.RELOAD:
-            self.reload()
+        """Do what is asked for, one at a time, until it is the end; look at the rule files in between."""
+        wait = EVERY
+        while (order := self._next_order(wait)) is not Order.STOP:
+            wait = self._reloading.look(asked=order is Order.LOOK)
 
-    def _start(self, database: Database, outbox: Outbox) -> None:
+    def _next_order(self, wait: Duration) -> Order | None:
+        try:
+            return self._orders.get(timeout=wait / SECOND)
+        except Empty:
+            return None
+
+    def _rejected(self, rejected: Rejected) -> None:
+        """New rule files are wrong: whoever has to know is told of it, once."""
+        self.watch.reload_failed(rejected.message)
+        self._post(tell_rejected(self._database, rejected, self.book, self._clock.now()))
+
+    def _mended(self) -> None:
+        self.watch.mended()
+        self._post(tell_loaded(self._database, self.book, self._clock.now()))
+
+    def _post(self, something: bool) -> None:  # noqa: FBT001 - whether there is mail is all that it is told
+        if something:
+            self._mail.set()
+
+    def _start(self, loaded: Loaded, outbox: Outbox) -> None:
         self._started = self._clock.now()
-        with database.read() as transaction:
+        with self._database.read() as transaction:
             checked = ledger.load_checked(transaction)
         self._last_due = {rule: each.due_at for rule, each in checked.items()}
         if again := outbox.revive():
             _log.info("telling again what reached nobody and still goes on", deliveries=again)
         if taken_up := outbox.recover():
             _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
-        self._take(self.book)
+        self._take(loaded)
+        self._reloading.tell()
         self._senders = [threading.Thread(target=self._send, args=(outbox,), name=f"send-{n}") for n in range(_SENDERS)]
         self._watcher = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
         for thread in (*self._senders, self._watcher):
@@ -165,7 +179,6 @@ class Daemon:
         self._scheduler.add_job(self._prune, "interval", days=1, next_run_time=first, misfire_grace_time=None, coalesce=True)
         self._scheduler.add_job(self._steering.claim, "interval", seconds=CLAIM // SECOND // 2, misfire_grace_time=None)
         self._scheduler.start()
-        self._schedule()
 
     def _stop(self) -> None:
         """In order: no new tick, calls that wait for a slot give up, what is being sent is finished."""
@@ -182,23 +195,27 @@ class Daemon:
             time.sleep(0.05)
         _log.info("stopped")
 
-    def _take(self, book: Rulebook) -> None:
+    def _take(self, loaded: Loaded) -> None:
         """Make this rulebook the one that runs, and end what rules left behind that it no longer has. Raises StoreError."""
-        self._retire(book)
-        now = self._clock.now()
+        book, now = loaded.book, self._clock.now()
+        self._retire(book, lambda transaction: keep(transaction, book.revision, loaded.files, now))
         with self._guard:
             self.book = book
             self._known_since = {name: self._known_since.get(name, now) for name in book.rules}
             self._last_due = {name: at for name, at in self._last_due.items() if name in book.rules}
         self.metrics.rules.set(len(book.rules))
-        self.metrics.reload_ok.set(1)
         self.watch.reloaded(book.rules)
-        self._steering.new_rulebook(book)
-        self._warn_about_receivers()
+        before, self._taken = self._taken, book
+        if before is None or before.rules != book.rules:
+            self._steering.new_rulebook(book)
+        if before is None or before.receivers != book.receivers:
+            warn_about_receivers(book, access(self._settings, self._secrets))
+        self._schedule()
 
-    def _retire(self, book: Rulebook) -> None:
+    def _retire(self, book: Rulebook, also: Callable[[sa.Connection], None] = lambda _transaction: None) -> None:
         with self._database.write() as transaction:
             gone = retire(transaction, book, self._clock.now())
+            also(transaction)
         if gone:
             _log.info("rules removed", rules=gone)
             self._mail.set()
@@ -206,8 +223,8 @@ class Daemon:
     def _schedule(self) -> None:
         """One-shot jobs for the next due instant: a ticking interval would enumerate every second that a clock jumps over."""
         at = next_instant(self.book.rules.values(), self._clock.now())
+        self.watch.expects(at)
         if at is not None and self._reporting and not self.stopping.is_set():
-            self.watch.expects(at)
             self._scheduler.add_job(
                 self._tick, "date", run_date=_moment(at), args=(self._reporting.source,), id="tick", replace_existing=True,
                 misfire_grace_time=None, coalesce=True, max_instances=100,
@@ -232,6 +249,7 @@ class Daemon:
                 self._settled(judged, kind)
                 settled[judged.due.rule.id] = _trouble(judged)
             self.watch.ticked(settled, len(dues))
+            self._post(tell_unanswered(self._database, self.book, self._clock.now()))
         finally:
             with self._guard:
                 # Settled ones were let go before, and a later tick may have claimed them since.
@@ -246,8 +264,9 @@ class Daemon:
             book = self.book
             idle = {name: rule for name, rule in book.rules.items() if name not in self._in_flight}
             dues = all_due(idle, self._last_due, self._known_since, self._clock.now())
-            self._in_flight |= {each.rule.id for each in dues}
             self._last_due |= {each.rule.id: each.at for each in dues}
+            dues = tuple(each for each in dues if not each.closed)
+            self._in_flight |= {each.rule.id for each in dues}
         self.metrics.missed.inc(sum(each.missed for each in dues))
         return dues, book
 
@@ -299,6 +318,8 @@ class Daemon:
         try:
             gone = prune(self._database, self._clock.now() - self._settings.store.retention)
             self._steering.forget()
+            with self._database.write() as transaction:
+                gone += history.forget(transaction, self.book.rules.values(), self._clock.now())
         except StoreError as problem:
             _log.error("history not pruned, tomorrow again", error=str(problem))
             return
@@ -313,22 +334,6 @@ class Daemon:
     def _count_call(self, outcome: str) -> None:
         self.metrics.calls.labels(outcome).inc()
         self.watch.called(outcome)
-
-    def _warn_about_receivers(self) -> None:
-        what = access(self._settings, self._secrets)
-        lacks = {name: lack for name, receiver in self.book.receivers.items() if (lack := _lack(receiver, what))}
-        fallback = None if self.book.fallback in lacks else self.book.fallback
-        for name, lack in lacks.items():
-            then = f"its notices go to {fallback}" if fallback else "its notices reach nobody"
-            _log.error("receiver cannot be used", receiver=name, error=f"{lack}; until then {then}")
-
-
-def _lack(receiver: Receiver, what: Access) -> str | None:
-    """What the deployment still has to set for a receiver; None when it is ready."""
-    try:
-        return receiver.channel.missing(what)
-    except AlertdError as problem:
-        return str(problem)
 
 
 def _trouble(judged: Judged) -> str | None:

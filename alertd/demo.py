@@ -206,12 +206,12 @@ def _row(rule: Rule, alert: Alert, names: Callable[[str, int], str | None]) -> A
     group = alert.group
     name = "" if group.by is None or group.id is None else names(group.by, group.id) or str(group.id)
     limit = limit_of(rule, alert.level)
-    value = spell_value(alert.value, rule.measure.unit) if alert.value is not None else ""
-    words = f"{limit.direction} {spell_value(limit.value, rule.measure.unit)}"
+    value = spell_value(alert.value, rule.unit) if alert.value is not None else ""
+    words = f"{limit.direction} {spell_value(limit.value, rule.unit)}"
     return AlertRow(rule.id, rule.title, name, alert.state, alert.level, value, words, alert.since)
 
 
 def _calm(rule: Rule) -> AlertRow:
     limit = rule.limits[-1]
-    words = f"{limit.direction} {spell_value(limit.value, rule.measure.unit)}"
+    words = f"{limit.direction} {spell_value(limit.value, rule.unit)}"
     return AlertRow(rule.id, rule.title, "", State.INACTIVE, Level.OK, "", words, None)

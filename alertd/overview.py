@@ -7,14 +7,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alertd.clock import iso
+from alertd.clock import Instant, iso
 from alertd.evaluation.ledger import Checked, load_alerts, load_checked
 from alertd.facts import Alert, Evidence, State
 from alertd.reporting.budget import BudgetState
 from alertd.store.database import Database
-from alertd.store.tables import deliveries
+from alertd.store.tables import deliveries, rulebooks
 
 _DEAD_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Which rulebook runs, and since when."""
+
+    revision: str | None
+    at: Instant
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Overview:
     """What the store tells at one moment."""
 
     daemon: str | None  # the process that runs, if one does
+    rulebook: Taken | None  # the last good one; None if none ever was
     rules: tuple[Checked, ...]
     alerts: tuple[Alert, ...]
     queued: int
@@ -54,8 +63,10 @@ def look(database: Database, budget: BudgetState, daemon: str | None) -> Overvie
         rules = sorted(load_checked(transaction).values(), key=lambda each: each.rule)
         alerts = sorted(load_alerts(transaction), key=lambda each: (-each.level.rank, each.rule, each.group.key))
         dead = tuple(_letter(row) for row in transaction.execute(letters))
+        book = transaction.execute(sa.select(rulebooks.c.revision, rulebooks.c.taken_at)).one_or_none()
     queued = counts.get("queued", 0) + counts.get("sending", 0)
-    return Overview(daemon, tuple(rules), tuple(alerts), queued, counts.get("dead", 0), dead, budget)
+    taken = Taken(book.revision, book.taken_at) if book else None
+    return Overview(daemon, taken, tuple(rules), tuple(alerts), queued, counts.get("dead", 0), dead, budget)
 
 
 def to_json(found: Overview) -> dict[str, Any]:
@@ -63,6 +74,7 @@ def to_json(found: Overview) -> dict[str, Any]:
     budget = found.budget
     return {
         "daemon": found.daemon,
+        "rulebook": {"revision": found.rulebook.revision, "taken_at": iso(found.rulebook.at)} if found.rulebook else None,
         "rules": [_rule(each) for each in found.rules],
         "alerts": [_alert(each) for each in found.alerts],
         "outbox": {"queued": found.queued, "dead": found.dead, "dead_letters": list(found.dead_letters)},

@@ -46,8 +46,8 @@ class Watch:
         self._unsent: str | None = None
         self._reload_error: str | None = None
 
-    def expects(self, at: Instant) -> None:
-        """The next tick is due then."""
+    def expects(self, at: Instant | None) -> None:
+        """The next tick is due then; None where there are no rules."""
         with self._lock:
             self._expected = at
 
@@ -99,6 +99,17 @@ class Watch:
         """The newest rule files were wrong."""
         with self._lock:
             self._reload_error = error
+
+    @property
+    def newest_rules_run(self) -> bool:
+        """Whether the newest rule files were right."""
+        with self._lock:
+            return self._reload_error is None
+
+    def mended(self) -> None:
+        """The rule files are those that run, again."""
+        with self._lock:
+            self._reload_error = None
 
     def reloaded(self, rules: Collection[str]) -> None:
         """The newest rule files run; these rules are in them."""

@@ -144,6 +144,23 @@ def test_wrong_rule_files_are_seen_until_good_ones_come(database: Database) -> N
     assert broken(watch, database) == {}
 
 
+def test_files_that_are_put_back_as_they_were_are_good_again(database: Database) -> None:
+    watch = Watch(FakeClock())
+    watch.reload_failed("1 error in 1 file; rules.yaml:3:5")
+    before = watch.newest_rules_run
+    watch.mended()
+    assert (before, watch.newest_rules_run, broken(watch, database)) == (False, True, {})
+
+
+def test_without_rules_no_check_is_missed(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.expects(clock.now())
+    watch.expects(None)
+    clock.advance(HOUR)
+    assert watch.checks(database)["evaluation"].text == "there are no rules"
+
+
 def test_a_message_that_waits_too_long_is_seen(database: Database) -> None:
     clock = FakeClock()
     watch = Watch(clock)

@@ -12,6 +12,8 @@ alone is always the uptime of the machine that sends.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -31,6 +33,19 @@ TRAVEL = 30 * SECOND
 
 # One slot comes back into use this often after a 429 took it out.
 _RETURN_EVERY = 60 * SECOND
+
+
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_AT = sa.bindparam("now", type_=sa.BigInteger)
+_BOOT = sa.bindparam("boot", type_=sa.String)
+_SLOTS = sa.select(sa.func.count(slots.c.id))
+_IN_USE = _SLOTS.where((slots.c.free_at > _AT) | (slots.c.boot != _BOOT))
+_REFUSAL = sa.select(refusals).where(refusals.c.boot == _BOOT)
+_CLAIM = sa.select(claims.c.calls).where((claims.c.boot == _BOOT) & (claims.c.until > _AT))
+_FREE = sa.select(slots.c.id).where(slots.c.free_at <= _AT).limit(1)
+_NEW = sa.insert(slots)
+_LEND = sa.update(slots).where(slots.c.id == sa.bindparam("of"))
+_RETURN = sa.update(slots).where(slots.c.loan == sa.bindparam("of"))
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,7 @@ class Budget:
         self._reserve = reserve
         self._meter = meter or meter_of(database, clock)
         self._minute = MINUTE + self._meter.slack
+        self._carried: str | None = None  # the boot for which old times have been dealt with
 
     @property
     def usable(self) -> int:
@@ -87,8 +103,7 @@ class Budget:
         What is written first is the latest possible return: a process that is killed returns its slots by itself. Background
         work leaves as many slots as the daemon has claimed for its critical rules.
         """
-        with self._database.write() as transaction:
-            reading = self._read(transaction)
+        with self._writing() as (transaction, reading):
             state = self._look(transaction, reading)
             if state.free <= (state.claimed if background else 0):
                 return self._wait(transaction, state, reading.now)
@@ -98,15 +113,13 @@ class Budget:
 
     def give_back(self, slot: Slot, *, answered: bool = True, used: bool = True) -> None:
         """Return a slot: at once if nothing was sent on it, in 60 s after an answer, `TRAVEL` later if none came."""
-        with self._database.write() as transaction:
+        with self._writing() as (transaction, reading):
             rest = self._minute + (0 if answered else TRAVEL) if used else 0
-            free_at = self._read(transaction).now + rest
-            transaction.execute(sa.update(slots).where(slots.c.loan == slot.loan).values(free_at=free_at))
+            transaction.execute(_RETURN, {"of": slot.loan, "free_at": reading.now + rest})
 
     def refused(self, retry_after: Duration | None) -> None:
         """Learn from a 429: nothing is sent for `retry_after` (or 60 s), and half of the slots stay out of use for a while."""
-        with self._database.write() as transaction:
-            reading = self._read(transaction)
+        with self._writing() as (transaction, reading):
             state = self._look(transaction, reading)
             usable = self._limit - self._reserve - state.withheld
             block = max(MINUTE if retry_after is None else retry_after, state.blocked_for)
@@ -119,8 +132,7 @@ class Budget:
 
     def claim(self, calls: int, lasts: Duration) -> None:
         """Keep that many calls from background work of all processes, for so long: what critical rules need in a minute."""
-        with self._database.write() as transaction:
-            reading = self._read(transaction)
+        with self._writing() as (transaction, reading):
             transaction.execute(sa.delete(claims))
             row = {"id": 1, "boot": reading.boot, "calls": calls, "until": reading.now + lasts}
             transaction.execute(sa.insert(claims).values(row))
@@ -130,28 +142,30 @@ class Budget:
         with self._database.read() as transaction:
             return self._look(transaction, self._meter.read(transaction))
 
-    def _read(self, transaction: sa.Connection) -> Reading:
-        """The time, read under the lock, so that no process sees an older one than the one before it; and what follows."""
-        reading = self._meter.read(transaction)
-        if reading.jumped:
-            _log.warning("the clock of the database's server was set, all calls wait as if they had just been made")
-        _carry_over(transaction, reading, self._minute)
-        return reading
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sa.Connection, Reading]]:
+        """A transaction with the time, read under the lock, so that no process sees an older one than the one before it."""
+        with self._database.write() as transaction:
+            reading = self._meter.read(transaction)
+            if reading.jumped:
+                _log.warning("the clock of the database's server was set, all calls wait as if they had just been made")
+            if reading.jumped or reading.boot != self._carried:
+                _carry_over(transaction, reading, self._minute)
+            yield transaction, reading
+        self._carried = reading.boot  # only now has it been written
 
     def _look(self, transaction: sa.Connection, reading: Reading) -> BudgetState:
         now, boot = reading.now, reading.boot
-        used = (slots.c.free_at > now) | (slots.c.boot != boot)
         # Who only looks sees what the next one to write will make of a jump.
         unsure = reading.jumped and transaction.get_execution_options().get("reads", False)
-        in_use = transaction.scalar(sa.select(sa.func.count(slots.c.id)).where(sa.true() if unsure else used)) or 0
-        row = transaction.execute(sa.select(refusals).where(refusals.c.boot == boot)).one_or_none()
+        in_use = transaction.scalar(_SLOTS if unsure else _IN_USE, {"now": now, "boot": boot}) or 0
+        row = transaction.execute(_REFUSAL, {"boot": boot}).one_or_none()
         withheld, blocked_for = 0, 0
         if row:
             returned = max(0, now - row.withheld_at) // _RETURN_EVERY
             most = max(0, self._limit - self._reserve - 1)  # one call a minute finds out whether it is over
             withheld, blocked_for = max(0, min(row.withheld, most) - returned), max(0, row.blocked_until - now)
-        lasts = (claims.c.boot == boot) & (claims.c.until > now)
-        claimed = transaction.scalar(sa.select(claims.c.calls).where(lasts)) or 0
+        claimed = transaction.scalar(_CLAIM, {"now": now, "boot": boot}) or 0
         return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for, claimed)
 
     def _wait(self, transaction: sa.Connection, state: BudgetState, now: Duration) -> Duration:
@@ -162,11 +176,11 @@ class Budget:
 
     def _lend(self, transaction: sa.Connection, loan: str, reading: Reading, lasts: Duration) -> None:
         values = {"boot": reading.boot, "free_at": reading.now + lasts, "loan": loan}
-        free = transaction.scalar(sa.select(slots.c.id).where(slots.c.free_at <= reading.now).limit(1))
+        free = transaction.scalar(_FREE, {"now": reading.now})
         if free is None:
-            transaction.execute(sa.insert(slots).values(values))
+            transaction.execute(_NEW, values)
         else:
-            transaction.execute(sa.update(slots).where(slots.c.id == free).values(values))
+            transaction.execute(_LEND, values | {"of": free})
 
 
 def _carry_over(transaction: sa.Connection, reading: Reading, minute: Duration) -> None:

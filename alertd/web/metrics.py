@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from alertd.clock import SECOND
 from alertd.errors import StoreError
 from alertd.facts import Level
 from alertd.overview import Overview
@@ -28,6 +29,9 @@ class Metrics:
         self.tick = Histogram("alertd_tick_seconds", "From a due instant to its last settled rule.", registry=self.registry)
         self.rules = Gauge("alertd_rules", "Rules in the rulebook.", registry=self.registry)
         self.reload_ok = Gauge("alertd_rulebook_ok", "1 if the newest rule files were loaded.", registry=self.registry)
+        self.taken_at = Gauge(
+            "alertd_rulebook_taken_timestamp_seconds", "When the rulebook that runs was taken.", registry=self.registry
+        )
         self.free = Gauge("alertd_budget_free", "Calls that could be made at once.", registry=self.registry)
         self.forecast = Gauge(
             "alertd_forecast_calls",
@@ -57,6 +61,7 @@ class Metrics:
 
     def _show(self, found: Overview) -> None:
         self.free.set(found.budget.free)
+        self.taken_at.set(found.rulebook.at / SECOND if found.rulebook else math.nan)
         for level in (Level.WARNING, Level.CRITICAL):
             self.firing.labels(level.value).set(sum(alert.level is level for alert in found.firing))
         self.outbox.labels("queued").set(found.queued)
@@ -64,5 +69,5 @@ class Metrics:
 
     def _forget(self) -> None:
         levels = [self.firing.labels(level.value) for level in (Level.WARNING, Level.CRITICAL)]
-        for gauge in (self.free, *levels, *(self.outbox.labels(state) for state in ("queued", "dead"))):
+        for gauge in (self.free, self.taken_at, *levels, *(self.outbox.labels(state) for state in ("queued", "dead"))):
             gauge.set(math.nan)

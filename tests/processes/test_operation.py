@@ -13,7 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.shell import Running, alertd, sandbox, started, until
-from tests.processes.stage import TOKEN, Stage
+from tests.processes.stage import RULES, TOKEN, Stage
 
 LATEST_STOP = 10.0  # seconds: what containers get before they are killed
 
@@ -65,7 +65,7 @@ def test_many_signals_at_once_confuse_nobody(stage: Stage) -> None:
     daemon = stage.start()
     for _ in range(50):
         daemon.signal(signal.SIGHUP)
-    until(lambda: "rule files loaded" in daemon.text, "the rule files, loaded again")
+    until(lambda: "rule files have not changed" in daemon.text, "the rule files, looked at again")
     for _ in range(5):
         daemon.signal(signal.SIGTERM)
     stops(daemon)
@@ -131,6 +131,30 @@ def test_rule_files_are_loaded_on_sighup_and_wrong_ones_change_nothing(stage: St
     assert stage.rows_of("SELECT rule, closed_at IS NULL FROM incidents") == [("nobody-answers", 0), ("another", 1)]
     assert "removed" in " ".join(each.text for each in stage.mailbox.mails[1:2])
     stops(daemon)
+
+
+@pytest.mark.long
+def test_a_broken_folder_is_noticed_unasked_and_survived_by_a_restart_after_a_kill(stage: Stage) -> None:
+    stage.rows.somebody_waits()
+    first = stage.start()
+    stage.told("opened")
+    stage.write("rules: [")
+    first.says("rule files not loaded, the last good ones stay")
+    until(lambda: "rulebook" in stage.ready(first), "not ready")
+    first.signal(signal.SIGKILL)
+    first.end()
+    second = stage.start()
+    assert "the last good ones run, as the store has them" in second.text
+    assert "the last good ones run" in stage.ready(second)["rulebook"]
+    status = alertd(stage.folder, "status", **stage.variables).out
+    assert "rulebook  no commit, taken" in status
+    assert "the newest rule files are wrong, the last good ones run" in status
+    until(lambda: figures(stage, second).get("alertd_evaluations_total ok"), "the old rule, checked")
+    stage.write(RULES)
+    until(lambda: not stage.ready(second), "ready again")
+    assert second.text.count("rule files not loaded") == 1
+    assert stage.in_slack() == ["opened"]  # the alert goes on as if nothing had happened
+    stops(second)
 
 
 @pytest.mark.long
