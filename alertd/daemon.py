@@ -264,7 +264,8 @@ class Daemon:
             book = self.book
             idle = {name: rule for name, rule in book.rules.items() if name not in self._in_flight}
             dues = all_due(idle, self._last_due, self._known_since, self._clock.now())
-            self._last_due |= {each.rule.id: each.at for each in dues}
+            # What was missed before a calendar closed is counted at the first check after it has opened.
+            self._last_due |= {each.rule.id: each.at for each in dues if not (each.closed and each.missed)}
             dues = tuple(each for each in dues if not each.closed)
             self._in_flight |= {each.rule.id for each in dues}
         self.metrics.missed.inc(sum(each.missed for each in dues))

@@ -28,10 +28,10 @@ class Delivery:
     lease: str
 
 
-def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> None:
+def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> bool:
     """Send a dead delivery, and what is queued of its story, to the fallback receiver, unless that is told anyway.
 
-    A report is a story of its own.
+    A report is a story of its own. False if the delivery itself stays dead.
     """
     report = delivery.notice.incident is None
     same = deliveries.c.notice == _notice_of(delivery) if report else deliveries.c.incident == delivery.notice.incident
@@ -43,6 +43,7 @@ def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now:
     values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
     moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))
     transaction.execute(moved.values(values))
+    return transaction.scalar(sa.select(deliveries.c.state).where(deliveries.c.id == delivery.id)) == "queued"
 
 
 def bury(transaction: sa.Connection, delivery: Delivery) -> None:

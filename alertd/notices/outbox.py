@@ -290,9 +290,7 @@ class Outbox:
         with self.database.write() as transaction:
             changed = transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values)).rowcount
             dead = dead and changed > 0
-            if dead and fallback:
-                redirect(transaction, delivery, fallback, now)
-            elif dead:
+            if dead and not (fallback and redirect(transaction, delivery, fallback, now)):
                 bury(transaction, delivery)
         event = "dead" if dead else "not sent, will be tried again" if changed else "not sent, another has taken it up"
         log = _log.error if dead else _log.warning

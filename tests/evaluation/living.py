@@ -47,7 +47,7 @@ class Living(World):
     def dues(self) -> tuple[Due, ...]:
         """Claim what is due, as the daemon does."""
         self.claimed = all_due(self.book.rules, self.last, self.known_since, self.clock.now())
-        self.last |= {each.rule.id: each.at for each in self.claimed}
+        self.last |= {each.rule.id: each.at for each in self.claimed if not (each.closed and each.missed)}
         return tuple(each for each in self.claimed if not each.closed)
 
     def take(self, *rules: Rule) -> list[str]:

@@ -192,8 +192,9 @@ class Times:
         return Check(at, missed, not _is_open(rule, at))
 
     def passed(self, rule: str, check: Check) -> None:
-        """That instant is over, run or closed."""
-        self.last[rule] = check.at
+        """That instant is over, run or closed; what was missed before it closed is still to be counted."""
+        if not (check.closed and check.missed):
+            self.last[rule] = check.at
 
     def ran(self, rule: str, check: Check) -> None:
         """It was run, and the store knows."""

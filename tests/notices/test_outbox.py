@@ -332,6 +332,20 @@ def test_the_fallback_is_told_once_when_two_receivers_are_dead(database: Databas
     assert stage.channels["spare"].kinds == ["opened", "resolved"]
 
 
+def test_of_a_story_whose_opening_reached_nobody_nothing_else_is_sent(database: Database) -> None:
+    """Both are dead: the fallback hears of it once, in the place of the first; the second hears no end without a beginning."""
+    stage = a_stage(database, "a", "b", fallback="spare")
+    for name in ("a", "b"):
+        fail(stage, PERMANENT, receiver=name)
+    stage.check({1: BAD})
+    stage.check({1: BAD, 2: BAD})
+    stage.send()
+    stage.check({})
+    stage.send()
+    assert stage.channels["b"].kinds == []
+    assert stage.channels["spare"].kinds[:2] == ["opened", "changed"]
+
+
 def test_a_dead_fallback_is_dead(database: Database) -> None:
     stage = a_stage(database, fallback="spare")
     fail(stage, PERMANENT)
