@@ -32,7 +32,7 @@ def check(
         raise SettingsError(f'--format is text, github or json, not "{form}"')
     where = paths or [load_settings(rules)[0].rules]
     book, findings = inspect(where[0] if len(where) == 1 else where)
-    findings = (*findings, *_budget(book, where)) if book else findings
+    findings = (*findings, *_templates(book, where), *_budget(book, where)) if book else findings
     wrong = len(errors(findings))
     if form == "json":
         print_json({"findings": json.loads(render_json(findings)), "rules": len(book.rules) if book else None})
@@ -53,8 +53,36 @@ def _budget(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
 
     budget = load().budget
     found = findings(forecast(book.rules.values(), terms=Terms(usable=budget.calls_per_minute - budget.reserve)), book)
-    folder = where[0] if len(where) == 1 and where[0].is_dir() else Path()
-    return tuple(replace(each, file=str(folder / each.file)) for each in found)
+    return tuple(replace(each, file=str(_folder(where) / each.file)) for each in found)
+
+
+def _templates(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
+    """Rules that name a template which there is not; their messages would have the ordinary look."""
+    from alertd.notices.rendering import template_names
+    from alertd.reporting.properties import suggest
+    from alertd.rulebook.findings import Finding
+    from alertd.settings import load
+    from alertd.shipped import shipped
+
+    own = load().templates
+    names = template_names([*([own] if own else []), shipped("templates")])
+    there = ", ".join(sorted(names))
+    return tuple(
+        Finding(
+            "error",
+            f'there is no template "{rule.template}"; there are {there}, and those of your own in ALERTD_TEMPLATES',
+            str(_folder(where) / rule.file),
+            rule.line,
+            suggestion=suggest(rule.template, names),
+            rule=rule.id,
+        )
+        for rule in book.rules.values()
+        if rule.template and rule.template not in names
+    )
+
+
+def _folder(where: list[Path]) -> Path:
+    return where[0] if len(where) == 1 and where[0].is_dir() else Path()
 
 
 def _summary(rules: int | None, errors: int, warnings: int) -> str:

@@ -58,6 +58,12 @@ def render(
     return parts | facts(notice, style)
 
 
+def template_names(folders: Sequence[Path]) -> frozenset[str]:
+    """What a rule's `template` may name: the folders of templates in these folders."""
+    places = (place for folder in folders if folder.is_dir() for place in folder.iterdir())
+    return frozenset(place.name for place in places if place.is_dir() and any(place.glob("*.j2")))
+
+
 def render_or_plain(
     kind: str,
     notice: Notice,

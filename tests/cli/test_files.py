@@ -143,6 +143,19 @@ def test_warnings_fail_only_under_strict(tmp_path: Path, rules: Path) -> None:
     assert alertd(tmp_path, "check", "rules", "--strict").code == 3
 
 
+def test_a_template_must_be_there_among_those_that_ship_or_ones_own(tmp_path: Path, rules: Path) -> None:
+    file = rules / "rules.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("{owner:", "{template: reprot, owner:"), encoding="utf-8")
+    ran = alertd(tmp_path, "check", "rules")
+    assert ran.code == 1
+    assert 'there is no template "reprot"; there are report, and those of your own in ALERTD_TEMPLATES' in ran.out
+    assert 'did you mean "report"?' in ran.out
+    own = tmp_path / "templates" / "reprot"
+    own.mkdir(parents=True)
+    (own / "slack.j2").write_text("{% block text %}hello{% endblock %}", encoding="utf-8")
+    assert alertd(tmp_path, "check", "rules", ALERTD_TEMPLATES="templates").code == 0
+
+
 def test_a_missing_folder_is_wrong_use(tmp_path: Path) -> None:
     ran = alertd(tmp_path, "check", "nowhere")
     assert (ran.code, ran.out) == (2, "")
