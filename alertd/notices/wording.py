@@ -25,7 +25,8 @@ STATUS = {Level.OK: "All right", Level.WARNING: "Warning", Level.CRITICAL: "Crit
 STATES = {Kind.RESOLVED: "Resolved", Kind.TEST: "Test", Kind.ESCALATED: "Escalated", Kind.REPORT: "Report"}
 ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
 ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
-_EXPECTED_ENDS = frozenset({"", Change.RECOVERED})
+# Ends that have their own sentence, or need none.
+_EXPECTED_ENDS = frozenset({"", Change.RECOVERED, Change.LEFT, Change.UNOBSERVED})
 
 
 def icon(notice: Notice) -> str:
@@ -118,7 +119,7 @@ def period(notice: Notice) -> str:
 
 
 def figures(notice: Notice, names: Names) -> str:
-    """Number and limit: `7 min 12 s (limit 5 min)`, `Priya Shah 22 min (limit …)`, `3 agents, worst 22 min (limit …)`.
+    """Number and limit: `7 min 12 s (limit 5 min)`, `Priya Shah, 22 min (limit …)`, `3 agents, worst 22 min (limit …)`.
 
     After a comparison, which has brackets of its own: `-62 % (38 now, 100 a week ago), limit -50 %`.
     """
@@ -127,7 +128,7 @@ def figures(notice: Notice, names: Names) -> str:
         who = f"{notice.groups_total:,} {noun(notice.by, notice.groups_total)}"
         value = f"{who}, worst {value}" if value else who
     elif notice.by and notice.groups:
-        value = f"{group_name(notice.groups[0], names)} {value}".rstrip()
+        value = ", ".join(filter(None, (group_name(notice.groups[0], names), value)))
     if not value or not limit:
         return value
     return f"{value}, {limit_word(notice)} {limit}" if notice.comparison else f"{value} ({limit_word(notice)} {limit})"
@@ -223,13 +224,20 @@ def _report(notice: Notice) -> str:
     """`Median time to the first answer: 12 agents, 340 conversations.` or `Number of conversations: 1,204.`"""
     what = f"{notice.measure[:1].upper()}{notice.measure[1:]}"
     if notice.by and not notice.groups_total:
-        return f"There was nothing to report: {notice.reason}."
+        return f"There was nothing to report: {_without(notice.by)}."
     if notice.by:
         groups = f"{notice.groups_total:,} {noun(notice.by, notice.groups_total)}"
         return f"{what}: {groups}, {counted(notice.conversations, 'conversation')}."
     note = notice.groups[0].note if notice.groups else ""
     value = amount(notice, notice.unit)
     return f"{what}: {' '.join(filter(None, (value, f'({note})' if value and note else note)))}."
+
+
+def _without(by: str) -> str:
+    """`no conversations with an agent`."""
+    word = _noun(by)
+    article = "an" if word[0] in "aeio" else "a"
+    return "no conversations" if by == CONVERSATION else f"no conversations with {article} {word}"
 
 
 def _unclaimed(notice: Notice) -> str:
@@ -252,7 +260,8 @@ def _end(notice: Notice) -> str:
                 _worst(notice),
                 is_now if now else "",
                 f"None matches any more: answered, closed, or older than {spell_duration(notice.window)}." if left else "",
-                "" if left or notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
+                "No more conversations came to judge it by." if notice.reason == Change.UNOBSERVED else "",
+                "" if notice.reason in _EXPECTED_ENDS else f"Reason: {notice.reason}.",
             ),
         )
     )
@@ -266,7 +275,7 @@ def _worst(notice: Notice) -> str:
 def _level_change(notice: Notice, figure: str) -> str:
     if notice.previous is None or notice.previous is notice.level:
         return ""
-    turn = "Now" if notice.level.rank > notice.previous.rank else "Better, now only"
+    turn = "Now" if notice.level.rank > notice.previous.rank else "Better, now only a"
     return f"{turn} {notice.level}: {figure}." if figure else f"{turn} {notice.level}."
 
 

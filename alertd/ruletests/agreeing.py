@@ -94,6 +94,8 @@ def value(entry: AlertEntry, rules: Collection[str], book: Rulebook) -> float | 
 
 def _possible(entry: AlertEntry, rule: Rule) -> Iterator[Problem]:
     """Whether the rule can have such an alert at all."""
+    if rule.report:
+        yield Problem(f"{rule.id} is a report and never fires; its messages are told in notices", ("rule",))
     by = "" if entry.group is None else entry.group.partition("=")[0]
     if entry.group is not None and rule.by != by:
         groups = "has one alert for all conversations" if rule.by is None else f"makes its groups by {rule.by}"

@@ -133,8 +133,18 @@ def _instead(expected: Expected, moment: Moment, run: Run, book: Rulebook) -> st
         return f"(fires as {known[0].level.value}: {_value(known[0], book)})"
     if expected.group is not None:
         return _decided(name, expected.group, moment, run, book)
-    checked = standing.checked.get(name)
-    return "(never checked)" if checked is None else f"({checked.evidence.value.replace('_', ' ')}: {checked.reason})"
+    return f"({_checked(name, moment, run, book)})"
+
+
+def _checked(rule: str, moment: Moment, run: Run, book: Rulebook) -> str:
+    """What the rule's last check came to, and whether it has one at all."""
+    checked, calendar = run.standing[moment.at].checked.get(rule), book.rules[rule].calendar
+    last = next((each for each in reversed(run.hours) if each.rule == rule and each.at <= run.case.start + moment.at), None)
+    shut = f"{calendar.name} is closed" if calendar and last and last.closed else ""
+    if checked is None:
+        return f"never checked: {shut}" if shut else "never checked"
+    said = f"{checked.evidence.value.replace('_', ' ')}: {checked.reason}"
+    return f"{shut}; the last check was {said}" if shut else said
 
 
 def _decided(rule: str, group: str, moment: Moment, run: Run, book: Rulebook) -> str:
@@ -181,4 +191,4 @@ def _difference(story: Story, told: Sequence[Told], case: Case) -> Iterable[Line
 
 def _message(told: Told, case: Case) -> str:
     value = f", {told.value}" if told.value else ""
-    return f"{told.kind.value} at {format_duration(told.at - case.start)} ({told.rule} {told.level.value}{value})"
+    return f"{told.kind.value} at {format_duration(told.at - case.start)} ({told.rule}{told.graded}{value})"

@@ -11,8 +11,8 @@ from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.clock import Instant
 from alertd.facts import Kind, Level
 from alertd.notices.notice import Notice
+from alertd.notices.wording import amount
 from alertd.rulebook.rule import Rulebook
-from alertd.units import spell_value
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Told:
     level: Level
     rule: str
     value: str
+
+    @property
+    def graded(self) -> str:
+        """` warning`; nothing for an end or a report."""
+        return "" if self.kind in (Kind.RESOLVED, Kind.REPORT) else f" {self.level.value}"
 
 
 class Recorder(Channel):
@@ -57,7 +62,7 @@ def recording(book: Rulebook, rules: tuple[str, ...], now: Callable[[], Instant]
 
 def parts(_kind: str, notice: Notice) -> Mapping[str, str]:
     """What a message of a test says."""
-    return {"rule": notice.rule, "value": "" if notice.value is None else spell_value(notice.value, notice.unit)}
+    return {"rule": notice.rule, "value": amount(notice, notice.unit)}
 
 
 def _told(at: Instant, receiver: str, message: Message) -> Told:

@@ -15,7 +15,7 @@ from alertd.channels.base import Access
 from alertd.clock import SECOND, Duration, Instant
 from alertd.evaluation import ledger
 from alertd.evaluation.ledger import Checked
-from alertd.evaluation.schedule import all_due, next_instant
+from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.tick import tick
 from alertd.facts import Alert
 from alertd.notices.outbox import Outbox
@@ -45,6 +45,15 @@ class Standing:
     checked: Mapping[str, Checked]
 
 
+@dataclass(frozen=True)
+class Hours:
+    """From then on a rule's calendar kept it from being checked, or did so no longer."""
+
+    at: Instant
+    rule: str
+    closed: bool
+
+
 @dataclass
 class Run:
     """What happened in a test."""
@@ -53,6 +62,7 @@ class Run:
     told: list[Told] = field(default_factory=list)
     standing: dict[Duration, Standing] = field(default_factory=dict)  # by time of the test
     decisions: tuple[sa.Row[Any], ...] = ()  # the decision records
+    hours: list[Hours] = field(default_factory=list)
     unsettled: list[tuple[Instant, str]] = field(default_factory=list)  # rules that could not be settled: our mistake
     evaluations: int = 0
     calls: int = 0
@@ -84,6 +94,7 @@ class _Stage:
         self._run = Run(case)
         self._book = recording(book, case.rules, self._clock.now, self._run.told)
         self._api = Api(case, self._clock)
+        self._shut: set[str] = set()  # rules whose calendar is closed
         self._starts: list[Instant] = []  # when alertd comes up again
         self._source: Source | None = None  # None: alertd is down
         self._start()
@@ -150,11 +161,21 @@ class _Stage:
     def _check(self, source: Source) -> None:
         dues = all_due(self._book.rules, self._last, self._known_since, self._clock.now())
         self._last |= {each.rule.id: each.at for each in dues}
+        self._note_hours(dues)
         dues = tuple(each for each in dues if not each.closed)
+        if not dues:
+            return
         settled = {judged.due.rule.id for judged, _ in tick(dues, self._book, source, self._database, self._clock.now)}
         self._run.evaluations += len(settled)
         self._run.unsettled += [(each.at, each.rule.id) for each in dues if each.rule.id not in settled]
         self._send()
+
+    def _note_hours(self, dues: Iterable[Due]) -> None:
+        """When calendars close and open again, as far as rules that are due are concerned."""
+        for each in dues:
+            if each.closed is not (each.rule.id in self._shut):
+                self._shut ^= {each.rule.id}
+                self._run.hours.append(Hours(each.at, each.rule.id, each.closed))
 
     def _send(self) -> None:
         """Deliver all that is due. Most checks tell nobody anything, and looking is cheaper than trying to claim."""

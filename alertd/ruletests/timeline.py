@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
 
 from alertd.clock import Duration
 from alertd.durations import format_duration
-from alertd.facts import Evidence, State
+from alertd.facts import Change, Evidence, Level, State
 from alertd.rulebook.rule import Rulebook
 from alertd.ruletests.case import OUTAGES, Event, Happening
 from alertd.ruletests.running import Run
+
+# Changes that may go on from check to check.
+_LASTING = (Change.QUIET, Change.WAITS, Change.CONTINUES, Change.CLEARING, Change.KEPT)
 
 # Lines that are shown around the first failure.
 SHOWN = 24
@@ -26,7 +32,7 @@ class Entry:
 
 def timeline(run: Run, book: Rulebook) -> tuple[Entry, ...]:
     """Everything that moved or was told, in order."""
-    entries = [*_events(run), *_decisions(run, book), *_told(run)]
+    entries = [*_events(run), *_hours(run, book), *_decisions(run, book), *_told(run)]
     return tuple(sorted(entries, key=lambda each: each.at))  # stable: of one moment first events, then alerts, then notices
 
 
@@ -55,23 +61,45 @@ def _said(event: Event) -> str:
     return f"{name}{whom} for {lasts}" if event.lasts else f"{name}{whom}"
 
 
+def _hours(run: Run, book: Rulebook) -> Iterator[Entry]:
+    for each in run.hours:
+        if calendar := book.rules[each.rule].calendar:
+            what = "is not checked while" if each.closed else "is checked again:"
+            state = "closed" if each.closed else "open"
+            yield Entry(each.at - run.case.start, f"{each.rule} {what} {calendar.name} is {state}")
+
+
 def _decisions(run: Run, book: Rulebook) -> Iterator[Entry]:
     """What each group came to whenever that was something else. Where it lasted, the last reason is known."""
     before: dict[tuple[str, str], tuple[str, str | None, str]] = {}
     for row in run.decisions:
         now = (row.state, row.level, row.evidence)
-        if before.get((row.rule, row.group)) == now:
+        if before.get((row.rule, row.group)) == now and row.change in _LASTING:
             continue
         before[row.rule, row.group] = now
         delay = book.rules[row.rule].delay - run.case.start
         name = f"{row.rule} {row.group}" if row.group else row.rule
-        state = f"{row.state} {row.level}" if row.level and row.state in (State.PENDING, State.FIRING) else row.state
         trouble = "" if row.evidence in (Evidence.OK, Evidence.NO_DATA) else f"{row.evidence}: "
         last = f" at {format_duration(row.last_at + delay)}, {row.evaluations} checks" if row.evaluations > 1 else ""
-        yield Entry(row.first_at + delay, f"{name}: {state}, {row.change} ({trouble}{row.reason}{last})")
+        reason = "" if row.reason == row.change else f" ({trouble}{row.reason}{last})"
+        untold = f"; not told: {row.untold}" if row.untold else ""
+        moved = "reported" if book.rules[row.rule].report else _moved(row)
+        yield Entry(row.first_at + delay, f"{name}: {moved}{reason}{untold}")
+
+
+def _moved(row: sa.Row[Any]) -> str:
+    """`firing warning, over the limit for long enough`.
+
+    A record has the level of what was measured. Where the alert keeps another one, because it has not recovered, none is told.
+    """
+    if row.change in (Change.CONTINUES, Change.RELAPSED):
+        return f"{row.state}, {'not recovered yet' if row.level == Level.OK else row.change}"
+    level = Level.WARNING.value if row.change == Change.EASED else row.level
+    state = f"{row.state} {level}" if level and row.state in (State.PENDING, State.FIRING) else row.state
+    return f"{state}, {row.change}"
 
 
 def _told(run: Run) -> Iterator[Entry]:
     for each in run.told:
-        text = f"-> {each.receiver}: {each.kind.value} {each.level.value}"
+        text = f"-> {each.receiver}: {each.kind.value}{each.graded}"
         yield Entry(each.at - run.case.start, f"{text}, {each.rule} {each.value}".rstrip())

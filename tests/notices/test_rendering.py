@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from alertd.channels.slack.blocks import blocks
 from alertd.clock import DAY, HOUR, MINUTE
-from alertd.facts import CONVERSATION, Kind, Level
+from alertd.facts import CONVERSATION, Change, Kind, Level
 from alertd.notices import rendering
 from alertd.notices.context import VARIABLES, context
 from alertd.notices.notice import Notice, NoticeGroup
@@ -103,7 +103,7 @@ def message(parts: Mapping[str, str]) -> dict[str, object]:
         ),
         (
             replace(AGENTS, groups=AGENTS.groups[:1], groups_total=1),
-            *(Kind.OPENED, "Agents answer slowly: Priya Shah 22 min (limit 5 min)"),
+            *(Kind.OPENED, "Agents answer slowly: Priya Shah, 22 min (limit 5 min)"),
             (
                 "1 agent is over the limit of 5 min: Priya Shah with 22 min. "
                 "Measured: median time to the first answer over the last hour."
@@ -178,6 +178,11 @@ def test_a_notice_says_in_a_line_and_in_a_sentence_how_it_stands(
     assert told["summary"] == summary
 
 
+def test_an_end_that_nobody_has_seen_says_so() -> None:
+    told = context(replace(of_kind(AGENTS, Kind.RESOLVED), reason=Change.UNOBSERVED.value, peak=None), names)
+    assert told["summary"] == "It lasted 29 min. No more conversations came to judge it by."
+
+
 @pytest.mark.parametrize(
     ("changes", "news"),
     [
@@ -189,7 +194,7 @@ def test_a_notice_says_in_a_line_and_in_a_sentence_how_it_stands(
         ({"kind": Kind.CHANGED, "previous": Level.CRITICAL}, "1 more agent: agent 999 (6 min)."),
         (
             {"kind": Kind.CHANGED, "previous": Level.CRITICAL, "level": Level.WARNING, "groups": ()},
-            "Better, now only warning: 3 agents, worst 22 min (limit 5 min).",
+            "Better, now only a warning: 3 agents, worst 22 min (limit 5 min).",
         ),
         (
             {"kind": Kind.REMINDER},

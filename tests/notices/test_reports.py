@@ -111,7 +111,7 @@ def test_a_report_on_nothing_says_that_there_was_nothing(database: Database) -> 
     stage = a_stage(database)
     check(stage, a_verdict(None, evidence=Evidence.NO_DATA))
     told = render("email", newest(stage), names=names, folders=(SHIPPED,))
-    assert "There was nothing to report: because the test says so." in told["text"]
+    assert "There was nothing to report: no conversations with an agent." in told["text"]
 
 
 def test_a_silenced_report_is_not_told_and_the_record_says_why(database: Database) -> None:

@@ -112,7 +112,7 @@ def test_an_alert_that_was_not_expected_is_shown_with_its_value_and_limit_beside
 def test_the_story_of_each_receiver_is_compared_in_order() -> None:
     crowd = "rules: [crowd]\nconversations: [{at: 5m, count: 4}]\nexpect: [{at: 30m, alerts: []}]\n"
     message = "opened at 6m (crowd critical, 4)"
-    end = "resolved at 16m (crowd critical, 0)"
+    end = "resolved at 16m (crowd, 0)"
     assert found(crowd + "notices: {team: [opened, changed, resolved], mail: []}") == {
         "notices of team": [f"  {message}", "- changed", f"  {end}"],
         "notices of mail": [f"+ {message}"],

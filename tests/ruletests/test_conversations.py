@@ -41,6 +41,13 @@ def test_a_conversation_is_open_and_has_one_visitor_message_at_its_creation() ->
     assert seen("{at: 5m}", 4.999, "id") == []
 
 
+def test_conversations_before_the_start_are_what_the_api_remembers() -> None:
+    names = ("createdAt", "firstAgentMessageAt")
+    found = [{"createdAt": -20, "firstAgentMessageAt": -17}, {"createdAt": -10, "firstAgentMessageAt": -7}]
+    assert seen("{each: 10m, from: -20m, to: 0m, timeToAgentResponseMillis: 3m}", 0, *names) == found
+    assert seen("{at: -20m, firstAgentMessageAt: -17m}", 0, *names) == found[:1]
+
+
 def test_what_nobody_gave_is_absent() -> None:
     absent = ("relatedPlaybookId", "endUserId", "firstAgentId", "firstCloseAt", "tags", "pageUrl", "offline", "endUserType")
     assert seen("{at: 0m}", 600, *absent) == [dict.fromkeys(absent)]

@@ -9,7 +9,7 @@ import pytest
 from alertd.clock import DAY, HOUR, MINUTE
 from alertd.facts import Kind, Level
 from alertd.ruletests.case import Event, Expected, Happening, Moment, Series
-from tests.ruletests.played import HEAD, a_case, read
+from tests.ruletests.played import HEAD, a_book, a_case, read
 
 
 def said(body: str) -> list[tuple[str, str, str | None]]:
@@ -68,6 +68,11 @@ def test_a_test_is_read_with_its_times_relative_to_its_start() -> None:
         ("notices: opened", "opened", "notices: a list of notices is expected here", None),
         ("conversations: [{at: 5}]\ncalls: 1", "5", 'at: "5" has no unit; write 5s, 5m, 5h or 5d', None),
         ("conversations: [{at: 5 minutes}]\ncalls: 1", "5 minutes", "at: ", "5m"),
+        ("conversations: [{at: -5}]\ncalls: 1", "-5", 'at: "5" has no unit; write 5s, 5m, 5h or 5d', None),
+        ("conversations: [{at: -2y}]\ncalls: 1", "-2y", 'at: "2y" is not a duration', None),
+        ("conversations: [{at: -367d}]\ncalls: 1", "-367d", 'at: "-367d" does not fit: times are in whole seconds', None),
+        ("conversations: [{each: 1m, from: -1h, to: -2h}]\ncalls: 1", "-2h", "no conversation is created before `to`", None),
+        ("expect: [{at: -5m, alerts: []}]", "-5m", 'at: "-5m" is not a duration', None),
         ("conversations: [{at: 5m, statsu: open}]\ncalls: 1", "statsu", '"statsu" is neither a property', "status"),
         ("conversations: [{at: 5m, status: opn}]\ncalls: 1", "opn", 'status: "opn" is not one of open', "open"),
         ("conversations: [{at: 5m, cqlScore: high}]\ncalls: 1", "high", 'cqlScore: "high" is not a number', None),
@@ -119,6 +124,22 @@ def test_a_mistake_is_marked_where_it_stands(body: str, marked: str, message: st
     ((where, words, meant),) = said(body)
     assert (where, meant) == (marked, suggestion)
     assert words.startswith(message)
+
+
+def test_a_test_ends_at_its_start_where_all_of_it_lies_before() -> None:
+    case = a_case("conversations: [{each: 1h, from: -7d, to: -6d}]\ncalls: 0")
+    assert ([*case.conversations[0].moments][:2], case.end) == ([-7 * DAY, -7 * DAY + HOUR], 0)
+
+
+def test_a_report_is_not_expected_to_fire() -> None:
+    report = "- {id: report, measure: count, every: 1h, window: 1h, report: true, notify: team}"
+    book = a_book(f"rules:\n  {report}\n")
+    cases, findings = read(
+        'tests: [{name: it, start: "2026-11-02T09:00:00Z", expect: [{at: 1h, alerts: [{rule: report}]}]}]', book
+    )
+    assert [(each.message, cases) for each in findings] == [
+        ("report is a report and never fires; its messages are told in notices", ())
+    ]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -11,7 +11,7 @@ import pytest
 from alertd.clock import HOUR, MINUTE
 from alertd.ruletests.reports import junit, to_json
 from alertd.ruletests.showing import Outcome, details, headline, outcome, summary
-from alertd.ruletests.timeline import Entry, around
+from alertd.ruletests.timeline import Entry, around, timeline
 from tests.ruletests.played import a_book, played
 
 BODY = """
@@ -43,7 +43,7 @@ a.test.yaml:14: alerts at 2h (11:00:00)
     1h52m  10:52:00  ! error for 5m
     1h55m  10:55:00  slow: firing, no evidence, nothing changes (error: the API cannot be reached (the test says so))
     1h57m  10:57:00  ! error is over
-       2h  11:00:00  slow: firing warning, still over the limit (7 min is above 5 min)"""
+       2h  11:00:00  slow: firing, still over the limit (7 min is above 5 min)"""
 
 
 def done(body: str = BODY + "expect: [{at: 2h, alerts: [{rule: slow, level: critical, value: 20m}]}]") -> Outcome:
@@ -62,6 +62,39 @@ def passed() -> Outcome:
 
 def test_a_failure_shows_the_difference_and_what_happened(failed: Outcome) -> None:
     assert "\n".join(details(failed, 200)) == STORY
+
+
+def moved(body: str) -> list[str]:
+    """What a test's alerts did, with the times of the test in front."""
+    found = timeline(played(body), a_book())
+    return [f"{each.at // MINUTE}m {each.text}" for each in found if not each.text.startswith("->")]
+
+
+def test_an_alert_that_only_its_recover_keeps_firing_is_said_to_be_not_recovered() -> None:
+    body = """
+rules: [slow]
+conversations:
+  - {each: 1m, to: 60m, timeToAgentResponseMillis: 16m}
+  - {each: 1m, from: 60m, to: 120m, timeToAgentResponseMillis: 11m}
+  - {each: 1m, from: 120m, to: 180m, timeToAgentResponseMillis: 270s}
+expect: [{at: 3h, alerts: []}]
+"""
+    assert moved(body)[3:] == [
+        "30m slow: firing critical, another level was passed (15 min 15 s is above 15 min)",
+        "90m slow: firing, still over the limit (11 min is above 5 min at 2h25m, 12 checks)",  # critical until it is at 10m
+        "150m slow: firing warning, the higher level has recovered (7 min 45 s is above 5 min)",
+        "155m slow: firing, not recovered yet (4 min 30 s is not above 5 min at 3h, 6 checks)",
+    ]
+
+
+def test_a_group_that_is_no_longer_observed_is_said_to_be_so_once() -> None:
+    body = """
+rules: [agents]
+conversations: [{at: 0m, lastAgentId: 7, timeToAgentResponseMillis: 25m}]
+expect: [{at: 4h, alerts: []}]
+"""
+    ended = "inactive, no longer observed; not told: its receivers want no end told (send_resolved: false)"
+    assert moved(body)[-1] == f"120m agents lastAgentId=7: {ended}"
 
 
 @pytest.mark.parametrize("width", [70, 80, 120])
