@@ -141,17 +141,17 @@ class Change(StrEnum):
     HELD = "over the limit for long enough"
     WORSENED = "another level was passed"
     EASED = "the higher level has recovered"
-    DROPPED = "below the limit before it was time to fire"
+    DROPPED = "within the limit again before it was time to fire"
     CLEARING = "recovered, waiting for keep_firing"
     RELAPSED = "over the limit again before it was over"
     RECOVERED = "recovered"
     LEFT = "the conversation has left the selection"
     UNOBSERVED = "no longer observed"
     REMOVED = "the rule was removed"
-    CONTINUES = "still over the limit"
+    CONTINUES = "not recovered yet"
     WAITS = "over the limit, not yet for long enough"
     QUIET = "within the limit"
-    KEPT = "no evidence, nothing changes"
+    KEPT = "nothing changes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 def plan(
+    path: Annotated[
+        Path | None, typer.Argument(help="Folder with the rule files; else ALERTD_RULES.", show_default=False)
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="A git revision: what changes compared with its rules.", show_default=False)
     ] = None,
@@ -26,7 +29,7 @@ def plan(
     from alertd.planning.forecast import forecast
     from alertd.planning.reports import compare, to_json
 
-    settings, _ = load_settings(rules)
+    settings, _ = load_settings(path or rules)
     book = load_rulebook(settings.rules)
     terms, knowledge = _terms(settings), _knowledge(settings)
     found = forecast(book.rules.values(), knowledge, terms)

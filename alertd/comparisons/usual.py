@@ -45,6 +45,9 @@ class Usual(Comparison):
     - the square root of milliseconds is no duration, and of a mean it depends on what is counted: there 5 % of the usual, which
       nobody calls unusual; at least 1 s, or 0.1 of a plain number.
 
+    Weeks before the first that has any conversation are not known: nobody was counting then. Where all of them are without one,
+    that is what is usual.
+
     Windows in which the alert fired are left out, unless too few are left: what has gone on for most of the weeks is the usual.
     """
 
@@ -80,6 +83,7 @@ class Usual(Comparison):
         return tuple(moved(each, 7 * week, zone) for week in range(1, self.weeks + 1) for each in hour)
 
     def relate(self, now: Figures, earlier: Sequence[Figures | None]) -> Related:
+        earlier = self._since_the_beginning(earlier)
         known = np.stack([nothing(len(now)) if each is None else each.values for each in earlier])
         fired = np.stack([np.zeros(len(now), np.bool_) if each is None else each.fired for each in earlier])
         calm = np.where(fired, np.nan, known)
@@ -102,6 +106,14 @@ class Usual(Comparison):
             return f"about the usual {usual} (now {now})"
         side = "above" if value > 0 else "below"
         return f"{count} deviation{'' if count == '1' else 's'} {side} the usual {usual} (now {now})"
+
+    def _since_the_beginning(self, earlier: Sequence[Figures | None]) -> list[Figures | None]:
+        """Without the oldest weeks that have no conversation at all, if a later one has."""
+        size = len(earlier) // self.weeks
+        weeks = [earlier[start : start + size] for start in range(0, len(earlier), size)]  # the last one first
+        busy = [any(each is not None and each.entered.any() for each in week) for week in weeks]
+        first = max((place for place, each in enumerate(busy) if each), default=self.weeks - 1)
+        return [each if place <= first else None for place, week in enumerate(weeks) for each in week]
 
     def _chance(self, usual: Column, entered: NDArray[np.intp]) -> Column:
         """How far a number like this scatters by chance alone, in its own unit."""

@@ -57,7 +57,7 @@ def outline(rule: Rule, kind: Kind, at: Instant) -> Notice:
         at=at,
         opened_at=at,
         resolved_at=None,
-        window=rule.window,
+        window=0 if rule.compare.own_window else rule.window,
         value=None,
         limit=None,
         recover=None,

@@ -43,6 +43,9 @@ Answers: TypeAlias = "queue.SimpleQueue[tuple[Request, Answer]]"
 # 60 calls a minute of 10 s each are ten at a time; more threads could never be busy.
 CONCURRENT_CALLS = 10
 
+# Calls of one order that may time out while none is answered: an API that is down would be asked for every slice otherwise.
+_TIMEOUTS = 6
+
 # A window is not cut any finer than this: whoever has more rows a minute than the API returns needs narrower filters.
 _FINEST: Duration = MINUTE
 
@@ -151,6 +154,7 @@ class _Ticket:
         self._later: deque[Window] = deque()  # slices that wait for one of them: the first to fail for good ends it all
         self._over = False
         self._tables: list[Table] = []
+        self._timeouts = 0  # since anything was answered
         self._late = "no call was free in time: the budget of calls a minute is spent"
 
     def start(self) -> None:
@@ -197,6 +201,7 @@ class _Ticket:
     def _arrived(self, window: Window, table: Table) -> None:
         self._source.knowledge.answered(self._order.request.filters, window, len(table))
         self._tables.append(table)
+        self._timeouts = 0
         self._go_on()
 
     def _failed(self, window: Window, problem: AlertdError) -> None:
@@ -205,7 +210,7 @@ class _Ticket:
         if isinstance(problem, TooManyRequests) and now <= self._order.deadline:
             self._late = "the API answers that there are too many requests; somebody else may hold the token too"
             self._queue(window)
-        elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now):
+        elif isinstance(problem, TimedOut | Incomplete | TooLarge) and self._divisible(window, now, problem):
             self._source.knowledge.failed(self._order.request.filters, window)
             middle = window.start + window.length // 2
             with self._lock:
@@ -214,8 +219,9 @@ class _Ticket:
         else:
             self._finish(problem)
 
-    def _divisible(self, window: Window, now: Duration) -> bool:
-        return window.length >= 2 * _FINEST and now <= self._order.deadline
+    def _divisible(self, window: Window, now: Duration, problem: AlertdError) -> bool:
+        self._timeouts += isinstance(problem, TimedOut)
+        return window.length >= 2 * _FINEST and now <= self._order.deadline and self._timeouts < _TIMEOUTS
 
     def _go_on(self) -> None:
         """After a call: the next slice, or the end when there is none and nothing is under way."""

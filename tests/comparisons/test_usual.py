@@ -299,3 +299,18 @@ def test_people_read_how_far_it_is_from_what(value: float, measured: float, refe
 
 def test_it_says_against_what() -> None:
     assert usual().describe("number of conversations") == "number of conversations against the usual at this hour of the week"
+
+
+def test_weeks_before_the_first_conversation_ever_are_not_known() -> None:
+    usual = comparisons.build({"usual": {"weeks": 4}}, Unit.NUMBER, counts=True)
+    busy, quiet = counted(20), counted(0)
+    young = usual.relate(counted(30), [busy, quiet, quiet, quiet])
+    assert young.lacks[0] == "1 of the last 4 weeks is known at this hour; 2 are needed to know what is usual"
+    old = usual.relate(counted(30), [quiet, quiet, quiet, busy])
+    assert (old.reference[0], old.lacks[0]) == (0.0, None)
+    always_empty = usual.relate(counted(30), [quiet] * 4)
+    assert (always_empty.reference[0], always_empty.lacks[0]) == (0.0, None)
+
+
+def counted(count: int) -> Figures:
+    return Figures(np.array([float(count)]), np.array([count]), np.array([False]))

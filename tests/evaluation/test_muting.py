@@ -48,7 +48,7 @@ def test_the_records_of_a_muted_incident_are_one_with_a_span(database: Database)
         assert world.check() == {"slow": (OK, None)}
     assert world.rows("decisions", "evaluations", "change", "untold") == [
         (1, "over the limit for long enough", "quiet while other fires"),
-        (3, "still over the limit", "quiet while other fires"),
+        (3, "not recovered yet", "quiet while other fires"),
     ]
 
 

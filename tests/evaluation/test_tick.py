@@ -341,7 +341,7 @@ def test_equal_decisions_in_a_row_are_one_record_with_a_span(database: Database)
     assert rows == [
         (3, "within the limit", None, START + 5 * MINUTE, START + 15 * MINUTE),
         (1, "over the limit for long enough", "opened", START + 20 * MINUTE, START + 20 * MINUTE),
-        (2, "still over the limit", None, START + 25 * MINUTE, START + 30 * MINUTE),
+        (2, "not recovered yet", None, START + 25 * MINUTE, START + 30 * MINUTE),
     ]
 
 

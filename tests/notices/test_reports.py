@@ -104,7 +104,7 @@ def test_a_report_that_got_no_answer_says_so_and_why(database: Database, evidenc
     assert newest(stage).text == (
         "This report could not be made: because the test says so. The next one comes at its usual time."
     )
-    assert stage.rows("told", "change", table="decisions") == [("report", "no evidence, nothing changes")]
+    assert stage.rows("told", "change", table="decisions") == [("report", "nothing changes")]
 
 
 def test_a_report_on_nothing_says_that_there_was_nothing(database: Database) -> None:

@@ -170,3 +170,12 @@ def test_a_slice_too_many_is_not_sent_when_another_one_has_failed_for_good(datab
     fetch(source, a_request(10))  # the four that waited come before it
     assert len(api.asked) == 3
     assert source.budget.state().in_use == 3
+
+
+def test_an_api_that_is_down_is_not_asked_for_every_slice(database: Database) -> None:
+    clock = FakeClock()
+    api = FakeApi(clock)
+    api.refuses = lambda _query: TimedOut("down")
+    (answer,) = fetch(a_source(api.ask, database, clock), a_request(24 * 60))
+    assert isinstance(answer, TimedOut)
+    assert len(api.asked) == 6

@@ -41,9 +41,9 @@ a.test.yaml:14: alerts at 2h (11:00:00)
     1h50m  10:50:00  slow: firing warning, over the limit for long enough (7 min is above 5 min)
     1h50m  10:50:00  -> team: opened warning, slow 7 min
     1h52m  10:52:00  ! error for 5m
-    1h55m  10:55:00  slow: firing, no evidence, nothing changes (error: the API cannot be reached (the test says so))
+    1h55m  10:55:00  slow: firing, nothing changes (error: the API cannot be reached (the test says so))
     1h57m  10:57:00  ! error is over
-       2h  11:00:00  slow: firing, still over the limit (7 min is above 5 min)"""
+       2h  11:00:00  slow: firing, not recovered yet (7 min is above 5 min)"""
 
 
 def done(body: str = BODY + "expect: [{at: 2h, alerts: [{rule: slow, level: critical, value: 20m}]}]") -> Outcome:
@@ -81,7 +81,7 @@ expect: [{at: 3h, alerts: []}]
 """
     assert moved(body)[3:] == [
         "30m slow: firing critical, another level was passed (15 min 15 s is above 15 min)",
-        "90m slow: firing, still over the limit (11 min is above 5 min at 2h25m, 12 checks)",  # critical until it is at 10m
+        "90m slow: firing, not recovered yet (11 min is above 5 min at 2h25m, 12 checks)",  # critical until it is at 10m
         "150m slow: firing warning, the higher level has recovered (7 min 45 s is above 5 min)",
         "155m slow: firing, not recovered yet (4 min 30 s is not above 5 min at 3h, 6 checks)",
     ]
