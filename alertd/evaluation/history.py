@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-from alertd.clock import Instant
+from alertd.clock import Duration, Instant
 from alertd.facts import Window
 from alertd.planning.needs import compared_with
 from alertd.rulebook.rule import Rule
@@ -16,6 +16,16 @@ from alertd.store.tables import history
 
 # Windows that are looked up at once: SQLite takes some thousand parameters a statement.
 _BATCH = 500
+
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_ENDED = history.c.window_end.in_(sa.bindparam("of_ends", type_=sa.BigInteger, expanding=True))
+_OF_ANY = sa.select(history).where(_ENDED)
+_KNOWN = (
+    sa.select(history.c.window_start, history.c.window_end)
+    .where(history.c.rule == sa.bindparam("of_rule", type_=sa.String))
+    .where(history.c.asked == sa.bindparam("of_asked", type_=sa.String))
+    .where(_ENDED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ def recall(transaction: sa.Connection, rules: Iterable[tuple[Rule, Instant]]) ->
     ends = sorted({end for *_, end in wanted})
     for start in range(0, len(ends), _BATCH):
         few = ends[start : start + _BATCH]
-        for row in transaction.execute(sa.select(history).where(history.c.window_end.in_(few))):
+        for row in transaction.execute(_OF_ANY, {"of_ends": few}):
             window = wanted.get((row.rule, row.asked, row.window_start, row.window_end))
             if window is not None:
                 found[row.rule][window] = {key: Figure(*figure) for key, figure in row.figures.items()}
@@ -59,10 +69,8 @@ def remember(transaction: sa.Connection, rule: Rule, windows: Memory) -> None:
     """Keep what a rule measured in these windows; what is known of a window already stays as it was when asked."""
     if not windows:
         return
-    mine = (history.c.rule == rule.id) & (history.c.asked == rule.asked)
-    ends = [window.end for window in windows]
-    query = sa.select(history.c.window_start, history.c.window_end).where(mine, history.c.window_end.in_(ends))
-    known = {(row.window_start, row.window_end) for row in transaction.execute(query)}
+    mine = {"of_rule": rule.id, "of_asked": rule.asked, "of_ends": [window.end for window in windows]}
+    known = {(row.window_start, row.window_end) for row in transaction.execute(_KNOWN, mine)}
     rows = [
         {
             "rule": rule.id,
@@ -85,6 +93,11 @@ def forget(transaction: sa.Connection, rules: Iterable[Rule], now: Instant) -> i
     for name in transaction.scalars(sa.select(history.c.rule).distinct()).all():
         mine, rule = history.c.rule == name, kept.get(name)
         if rule is not None:
-            mine &= (history.c.asked != rule.asked) | (history.c.window_end < now - rule.compare.reach - rule.window)
+            mine &= (history.c.asked != rule.asked) | (history.c.window_end < now - rule.compare.reach - _depth(rule))
         gone += transaction.execute(sa.delete(history).where(mine)).rowcount
     return gone
+
+
+def _depth(rule: Rule) -> Duration:
+    """How far back the rule's own window begins, at most."""
+    return rule.window if rule.lookback is None else rule.window * (abs(rule.lookback.back) + 2)

@@ -56,10 +56,12 @@ def judge(rule: Rule, needs: Needs, tables: Tables, as_of: Instant, known: Known
         return Judgement(_bounded(frame, now.selected, len(now), _plain(frame, now)))
     asked = {each.selection.window: each for each in needs.earlier}
     measured = {each: _figures(_reckon(rule, needs, tables, each.end)) for each, needs in asked.items()}
+    if len(now) > rule.max_groups:
+        return Judgement(_bounded(frame, now.selected, len(now), iter(())))
     found = _compared(frame, now, {**known.memory, **measured})
-    keys = {each.key for each in found.groups}
-    fresh = {window: _figures(now), **measured} if looks_back(rule) else {}
-    return Judgement(_bounded(frame, now.selected, len(keys), found.verdicts()), fresh)
+    kept = {window: _figures(now)} if rule.compare.keeps(window, rule.timezone, rule.every) else {}
+    verdicts = _bounded(frame, now.selected, min(len(found.groups), 1), found.verdicts())  # those of other windows are no more
+    return Judgement(verdicts, {**kept, **measured} if looks_back(rule) else {})
 
 
 def failed(rule: Rule, needs: Needs, problem: AlertdError, as_of: Instant) -> Judgement:
@@ -228,19 +230,23 @@ class _Comparison:
 def _compared(frame: _Frame, now: Reckoning, memory: Memory) -> _Comparison:
     rule, own = frame.rule, _figures(now)
     windows = [memory.get(window) for window in compared_with(rule, frame.window)]
-    keys = dict.fromkeys((*own, *(key for each in windows if each for key in each)))
-    groups = tuple(sorted((Group.from_key(key) for key in keys), key=lambda each: each.id or 0))
     nothing = of_nothing(rule)
+    # A group that is gone is something to judge only where no conversations are a number, as they are in a count.
+    gone = () if math.isnan(nothing) else (key for each in windows if each for key in each)
+    groups = tuple(sorted((Group.from_key(key) for key in dict.fromkeys((*own, *gone))), key=lambda each: each.id or 0))
     measured = _aligned(own, groups, nothing)
-    earlier = [_aligned(each, groups, nothing) if each is not None else None for each in windows]
+    # Too few values are no number to compare with either; a count is itself how many there are.
+    least = 0 if rule.measure.counts or rule.compare.own_window else rule.min_conversations
+    earlier = [_aligned(each, groups, nothing, least) if each is not None else None for each in windows]
     return _Comparison(frame, now, groups, measured, rule.compare.relate(measured, earlier))
 
 
-def _aligned(figures: Figures, groups: Sequence[Group], nothing: float) -> base.Figures:
+def _aligned(figures: Figures, groups: Sequence[Group], nothing: float, least: int = 0) -> base.Figures:
     """One window's figures in the order of the groups; a group that it has not has no conversations there."""
     missing = Figure(None if math.isnan(nothing) else nothing, 0)
     found = [figures.get(each.key, missing) for each in groups]
-    values = np.array([math.nan if each.value is None else each.value for each in found], np.float64)
+    known = [math.nan if each.value is None or each.entered < least else each.value for each in found]
+    values = np.array(known, np.float64)
     entered = np.array([each.entered for each in found], np.intp)
     return base.Figures(values, entered, np.array([each.fired for each in found], np.bool_))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -14,10 +15,19 @@ from alertd.store.tables import alerts, decisions, rules
 
 # Statements are put together once: that takes SQLAlchemy longer than running them.
 _OF = sa.bindparam("of_rule", type_=sa.String)
-_CHECKED = sa.select(rules).where(rules.c.rule == _OF)
+_OF_RULES = sa.bindparam("of_rules", type_=sa.String, expanding=True)
+_OF_GROUP = sa.bindparam("of_group", type_=sa.String)
+_ALL_CHECKED = sa.select(rules)
+_CHECKED = _ALL_CHECKED.where(rules.c.rule.in_(_OF_RULES))
 _CHECK_AGAIN = sa.update(rules).where(rules.c.rule == _OF)
-_ALERTS = sa.select(alerts).where(alerts.c.rule == _OF)
-_GONE = sa.delete(alerts).where((alerts.c.rule == _OF) & (alerts.c.group == sa.bindparam("of_group")))
+_ALL_ALERTS = sa.select(alerts)
+_ALERTS = _ALL_ALERTS.where(alerts.c.rule.in_(_OF_RULES))
+_ALIVE = sa.select(alerts.c.rule, alerts.c.group)
+_ITS_ALERT = (alerts.c.rule == _OF) & (alerts.c.group == _OF_GROUP)
+_STAYS = sa.update(alerts).where(_ITS_ALERT)
+_ENDS = sa.delete(alerts).where(_ITS_ALERT)
+_NO_ALERTS = sa.delete(alerts).where(alerts.c.rule == _OF)
+_NOT_CHECKED = sa.delete(rules).where(rules.c.rule == _OF)
 _LONGER = sa.update(decisions).where(decisions.c.id == sa.bindparam("of_id"))
 _NEWEST = (
     sa.select(sa.func.max(decisions.c.id))
@@ -28,10 +38,16 @@ _NEWEST = (
 _LAST = sa.select(decisions).where(decisions.c.id.in_(_NEWEST))
 _LAST_OF_ONE = (
     sa.select(decisions)
-    .where((decisions.c.rule == _OF) & (decisions.c.group == sa.bindparam("of_group")))
+    .where((decisions.c.rule == _OF) & (decisions.c.group == _OF_GROUP))
     .order_by(decisions.c.id.desc())
     .limit(1)
 )
+# Of each rule the end of the index: to group by rule would read all of it.
+_OLDER = sa.alias(decisions)
+_NEWEST_OF_WHOLE = sa.select(
+    sa.select(sa.func.max(_OLDER.c.id)).where((_OLDER.c.rule == rules.c.rule) & (_OLDER.c.group == "")).scalar_subquery()
+).where(rules.c.rule.in_(_OF_RULES))
+_LAST_OF_WHOLE = sa.select(decisions).where(decisions.c.id.in_(_NEWEST_OF_WHOLE))
 
 
 @dataclass(frozen=True)
@@ -48,76 +64,68 @@ class Checked:
     failing_since: Instant | None
 
 
-def load_checked(transaction: sa.Connection, rule: str | None = None) -> dict[str, Checked]:
-    """The last check of a rule, or of every rule that was ever checked."""
-    rows = transaction.execute(sa.select(rules)) if rule is None else transaction.execute(_CHECKED, {"of_rule": rule})
-    return {row.rule: Checked(**(dict(row._mapping) | {"evidence": Evidence(row.evidence)})) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name
-
-
-def save_checked(transaction: sa.Connection, checked: Checked) -> None:
-    """Remember a rule's check."""
-    values = {**vars(checked), "evidence": checked.evidence.value}
-    if transaction.execute(_CHECK_AGAIN, values | {"of_rule": checked.rule}).rowcount == 0:
-        transaction.execute(sa.insert(rules).values(values))
-
-
-def load_alerts(transaction: sa.Connection, rule: str | None = None) -> list[Alert]:
-    """The alerts of a rule, or of all rules, that are not inactive."""
-    rows = transaction.execute(sa.select(alerts)) if rule is None else transaction.execute(_ALERTS, {"of_rule": rule})
-    return [
-        Alert(
-            rule=row.rule,
-            group=Group.from_key(row.group),
-            state=State(row.state),
-            level=Level(row.level),
-            since=row.since,
-            held=row.held,
-            cleared=row.cleared,
-            unseen=row.unseen,
-            judged_at=row.judged_at,
-            value=row.value,
-            peak=row.peak,
-            conversations=row.conversations,
-            examples=tuple(row.examples),
-            measured=row.measured,
-            reference=row.reference,
-            limit=row.limit,
+def load_checked(transaction: sa.Connection, *names: str) -> dict[str, Checked]:
+    """The last check of these rules, or of every rule that was ever checked."""
+    rows = transaction.execute(_CHECKED, {"of_rules": names}) if names else transaction.execute(_ALL_CHECKED)
+    return {
+        row.rule: Checked(
+            row.rule, row.due_at, row.as_of, row.question, Evidence(row.evidence), row.reason, row.missed, row.failing_since
         )
         for row in rows
-    ]
+    }
+
+
+def save_checked(transaction: sa.Connection, checks: Iterable[Checked], known: Container[str]) -> None:
+    """Remember checks of different rules; `known` are rules that have been checked before."""
+    again, first = list[dict[str, object]](), list[dict[str, object]]()
+    for each in checks:
+        values = {**vars(each), "evidence": each.evidence.value}
+        if each.rule in known:
+            again.append({"of_rule": values.pop("rule")} | values)
+        else:
+            first.append(values)
+    if again:
+        transaction.execute(_CHECK_AGAIN, again)
+    if first:
+        transaction.execute(sa.insert(rules), first)
+
+
+def load_alerts(transaction: sa.Connection, *names: str) -> list[Alert]:
+    """The alerts of these rules, or of all rules, that are not inactive."""
+    rows = transaction.execute(_ALERTS, {"of_rules": names}) if names else transaction.execute(_ALL_ALERTS)
+    return [_alert(row) for row in rows]
 
 
 def alive(transaction: sa.Connection, rules: Sequence[str]) -> dict[str, frozenset[int]]:
     """The ids of the groups that have an alert, by rule; of rules whose groups are single conversations."""
     found: dict[str, set[int]] = {}
-    query = sa.select(alerts.c.rule, alerts.c.group)
-    for row in transaction.execute(query) if rules else ():
+    for row in transaction.execute(_ALIVE) if rules else ():
         group = Group.from_key(row.group)
         if row.rule in rules and group.id is not None:
             found.setdefault(row.rule, set()).add(group.id)
     return {rule: frozenset(ids) for rule, ids in found.items()}
 
 
-def save_alerts(transaction: sa.Connection, moves: Sequence[Transition]) -> None:
+def save_alerts(transaction: sa.Connection, moves: Iterable[Transition]) -> None:
     """Write the alerts that moved; an inactive one leaves no row."""
-    moved = [move for move in moves if move.after != move.before]
-    gone = [
-        {"of_rule": move.before.rule, "of_group": move.before.group.key}
-        for move in moved
-        if move.before.state is not State.INACTIVE
-    ]
-    there = [_row(move.after) for move in moved if move.after.state is not State.INACTIVE]
-    here = (alerts.c.rule == sa.bindparam("of_rule")) & (alerts.c.group == sa.bindparam("of_group"))
-    if gone:
-        transaction.execute(sa.delete(alerts).where(here), gone)
-    if there:
-        transaction.execute(sa.insert(alerts), there)
+    stays, ends, starts = list[dict[str, object]](), list[dict[str, object]](), list[dict[str, object]]()
+    for move in moves:
+        rule, group, there = move.after.rule, move.after.group.key, move.after.state is not State.INACTIVE
+        if move.before.state is State.INACTIVE and there:
+            starts.append({"rule": rule, "group": group} | _figures_of(move.after))
+        elif there and move.after != move.before:
+            stays.append({"of_rule": rule, "of_group": group} | _figures_of(move.after))
+        elif move.before.state is not State.INACTIVE and not there:
+            ends.append({"of_rule": rule, "of_group": group})
+    for statement, rows in ((_ENDS, ends), (_STAYS, stays), (sa.insert(alerts), starts)):
+        if rows:
+            transaction.execute(statement, rows)
 
 
 def forget_alerts(transaction: sa.Connection, rule: str) -> None:
     """Drop all alerts of a rule that is no more."""
-    transaction.execute(sa.delete(alerts).where(alerts.c.rule == rule))
-    transaction.execute(sa.delete(rules).where(rules.c.rule == rule))
+    transaction.execute(_NO_ALERTS, {"of_rule": rule})
+    transaction.execute(_NOT_CHECKED, {"of_rule": rule})
 
 
 def known_rules(transaction: sa.Connection) -> set[str]:
@@ -138,23 +146,23 @@ class Record:
 
 
 def record(transaction: sa.Connection, records: Iterable[Record]) -> None:
-    """Write decision records; one that decides the same as the last of its group only lengthens its span."""
+    """Write decision records; one that decides the same as the last of its group only lengthens its span.
+
+    Where they are of several rules, each of those has been checked.
+    """
     for batch in _batches(records):
-        before, longer, new = _last_decisions(transaction, batch), list[dict[str, object]](), list[dict[str, object]]()
+        before, longer, new = _last_decisions(transaction, list(batch)), list[dict[str, object]](), list[dict[str, object]]()
         for key, each in batch.items():
-            values, last, end = _figures(each), before.get(key[1]), each.verdict.as_of
-            if last is not None and not each.told and all(getattr(last, name) == values[name] for name in _SAME):
-                longer.append(values | {"of_id": last.id, "last_at": end, "evaluations": last.evaluations + 1})
+            same, last, end = _same(each), before.get(key), each.verdict.as_of
+            if last is not None and not each.told and all(getattr(last, name) == value for name, value in same.items()):
+                longer.append(_figures(each) | {"of_id": last.id, "last_at": end, "evaluations": last.evaluations + 1})
             else:
-                new.append(values | {"first_at": end, "last_at": end, "evaluations": 1})
+                its = {"rule": key[0], "group": key[1], "first_at": end, "last_at": end, "evaluations": 1}
+                new.append(its | same | _figures(each))
         if longer:
             transaction.execute(_LONGER, longer if len(longer) > 1 else longer[0])
         if new:
             transaction.execute(sa.insert(decisions), new)
-
-
-# Two decisions are the same if they agree in these; figures move all the time.
-_SAME = ("evidence", "level", "state", "change", "told", "untold", "revision")
 
 
 # Groups whose last decisions are looked up at once: the store's lock is held meanwhile, and 20,000 may be waiting.
@@ -164,39 +172,54 @@ _Key: TypeAlias = tuple[str, str]  # rule, group
 
 
 def _batches(records: Iterable[Record]) -> Iterator[dict[_Key, Record]]:
-    """The records in turn, at most _BATCH at once, of one rule each, and no group twice."""
-    batch: dict[_Key, Record] = {}
-    for each in records:
-        key = (each.verdict.rule, each.verdict.group.key)
-        if batch and (len(batch) == _BATCH or key in batch or next(iter(batch))[0] != key[0]):
-            yield batch
-            batch = {}
-        batch[key] = each
-    if batch:
+    """The records in turn, at most _BATCH at once, no group twice, and of one rule each; or of rules that have one group."""
+    whole = dict[_Key, Record]()
+    for rule, each in groupby(records, key=lambda each: each.verdict.rule):
+        mine = list(each)
+        if len(mine) == 1 and not mine[0].verdict.group.key and len(whole) < _BATCH and (rule, "") not in whole:
+            whole[rule, ""] = mine[0]
+            continue
+        batch: dict[_Key, Record] = {}
+        for one in mine:
+            key = (rule, one.verdict.group.key)
+            if len(batch) == _BATCH or key in batch:
+                yield batch
+                batch = {}
+            batch[key] = one
         yield batch
+    if whole:
+        yield whole
 
 
-def _last_decisions(transaction: sa.Connection, keys: Iterable[_Key]) -> dict[str, sa.Row[Any]]:
-    """The newest decision of each of these groups of one rule, by group."""
-    found = list(keys)
-    if len(found) == 1:
-        rows = transaction.execute(_LAST_OF_ONE, {"of_rule": found[0][0], "of_group": found[0][1]})
+def _last_decisions(transaction: sa.Connection, keys: Sequence[_Key]) -> Mapping[_Key, sa.Row[Any]]:
+    """The newest decision of each of these groups of one rule, or of several rules that have one."""
+    if len(keys) == 1:
+        rows = transaction.execute(_LAST_OF_ONE, {"of_rule": keys[0][0], "of_group": keys[0][1]})
+    elif keys[0][0] == keys[1][0]:
+        rows = transaction.execute(_LAST, {"of_rule": keys[0][0], "of_groups": [group for _, group in keys]})
     else:
-        rows = transaction.execute(_LAST, {"of_rule": found[0][0], "of_groups": [group for _, group in found]})
-    return {row.group: row for row in rows}
+        rows = transaction.execute(_LAST_OF_WHOLE, {"of_rules": [rule for rule, _ in keys]})
+    return {(row.rule, row.group): row for row in rows}
 
 
-def _figures(each: Record) -> dict[str, object]:
+def _same(each: Record) -> dict[str, object]:
+    """Two decisions are the same if they agree in these."""
     verdict = each.verdict
     return {
-        "rule": verdict.rule,
-        "group": verdict.group.key,
         "evidence": verdict.evidence.value,
         "level": verdict.level.value if verdict.level else None,
         "state": each.state.value,
         "change": each.change.value,
         "told": each.told.value if each.told else None,
         "untold": each.untold,
+        "revision": each.revision,
+    }
+
+
+def _figures(each: Record) -> dict[str, object]:
+    """What moves all the time."""
+    verdict = each.verdict
+    return {
         "value": verdict.value,
         "measured": verdict.measured,
         "reference": verdict.reference,
@@ -205,14 +228,20 @@ def _figures(each: Record) -> dict[str, object]:
         "window_start": verdict.window.start,
         "window_end": verdict.window.end,
         "reason": verdict.reason,
-        "revision": each.revision,
     }
 
 
-def _row(alert: Alert) -> dict[str, object]:
+def _alert(row: sa.Row[Any]) -> Alert:
+    return Alert(
+        rule=row.rule, group=Group.from_key(row.group), state=State(row.state), level=Level(row.level), since=row.since,
+        held=row.held, cleared=row.cleared, unseen=row.unseen, judged_at=row.judged_at, value=row.value, peak=row.peak,
+        conversations=row.conversations, examples=tuple(row.examples), measured=row.measured, reference=row.reference,
+        limit=row.limit,
+    )  # fmt: skip
+
+
+def _figures_of(alert: Alert) -> dict[str, object]:
     return {
-        "rule": alert.rule,
-        "group": alert.group.key,
         "state": alert.state.value,
         "level": alert.level.value,
         "since": alert.since,
@@ -290,24 +319,9 @@ def _begun(until: Instant | None) -> sa.ColumnElement[bool]:
 
 def _decided(row: sa.Row[Any]) -> Decided:
     return Decided(
-        id=row.id,
-        rule=row.rule,
-        group=Group.from_key(row.group),
-        first_at=row.first_at,
-        last_at=row.last_at,
-        evaluations=row.evaluations,
-        evidence=Evidence(row.evidence),
-        level=Level(row.level) if row.level else None,
-        state=State(row.state),
-        change=row.change,
-        told=row.told,
-        untold=row.untold,
-        value=row.value,
-        measured=row.measured,
-        reference=row.reference,
-        conversations=row.conversations,
-        entered=row.entered,
-        window=Window(row.window_start, row.window_end),
-        reason=row.reason,
-        revision=row.revision,
-    )
+        id=row.id, rule=row.rule, group=Group.from_key(row.group), first_at=row.first_at, last_at=row.last_at,
+        evaluations=row.evaluations, evidence=Evidence(row.evidence), level=Level(row.level) if row.level else None,
+        state=State(row.state), change=row.change, told=row.told, untold=row.untold, value=row.value, measured=row.measured,
+        reference=row.reference, conversations=row.conversations, entered=row.entered,
+        window=Window(row.window_start, row.window_end), reason=row.reason, revision=row.revision,
+    )  # fmt: skip

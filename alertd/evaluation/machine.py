@@ -41,7 +41,7 @@ def step_absent(alert: Alert, rule: Rule, as_of: Instant) -> Transition:
 
 def restart(alert: Alert) -> Alert:
     """The alert after its rule's question has changed: a firing one stays until it is judged anew, `for` starts again."""
-    return alert if alert.fires else _quiet(alert)
+    return replace(alert, peak=None) if alert.fires else _quiet(alert)
 
 
 def _level(verdict: Verdict, rule: Rule, current: Level) -> Level:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from alertd.clock import Instant
+from alertd.clock import DAY, Duration, Instant
 from alertd.rulebook.rule import Rule
 from alertd.rulebook.schedules import Grid
+
+# Instants of a calendar or a cron expression are counted one by one; older ones than that are not.
+_COUNTED: Duration = 7 * DAY
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,4 @@ def _missed(rule: Rule, last: Instant, newest: Instant) -> int:
     """How many instants between the two it should have been checked at. `last` may stand on another grid."""
     if rule.calendar is None and isinstance(rule.schedule, Grid):
         return newest // rule.every - last // rule.every - 1
-    return sum(is_open(rule, at) for at in rule.schedule.between(last, newest - 1))
+    return sum(is_open(rule, at) for at in rule.schedule.between(max(last, newest - _COUNTED), newest - 1))

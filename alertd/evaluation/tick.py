@@ -1,12 +1,13 @@
 """The tick: everything due at one instant, planned together, judged as the answers come, each rule settled in one transaction.
 
+Rules that one answer serves share theirs: to commit costs more than all that a quiet rule has to write.
+
 Read from top to bottom: `tick` is the way of a fact from "what is due?" to rows in the outbox.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 import structlog
@@ -16,40 +17,21 @@ from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import history, ledger
 from alertd.evaluation.history import Memory
 from alertd.evaluation.judging import Judgement, Known, failed, judge
-from alertd.evaluation.ledger import Checked, Record
-from alertd.evaluation.machine import restart, step, step_absent
+from alertd.evaluation.ledger import Record
 from alertd.evaluation.schedule import Due
-from alertd.facts import Alert, Change, Evidence, Kind, State, Transition, Verdict
-from alertd.notices.muting import mutes
-from alertd.notices.recording import Outcome, close_removed, record
-from alertd.notices.reports import report
+from alertd.evaluation.settling import Judged, settle_all
+from alertd.facts import Alert, Change, Evidence, Kind, State, Verdict, Window
+from alertd.notices.recording import close_removed
 from alertd.planning.asking import Answers, Asking
 from alertd.planning.demand import Urgency, Wanted
 from alertd.planning.fetching import Source
-from alertd.rulebook.rule import Rule, Rulebook
+from alertd.rulebook.rule import Rulebook
 from alertd.store.database import Database
 
 _log = structlog.get_logger()
 
-
-@dataclass(frozen=True)
-class Judged:
-    """What became of one due rule."""
-
-    due: Due
-    verdicts: tuple[Verdict, ...]
-    measured: Memory = field(default_factory=dict)  # in windows that the rule may be compared with later
-
-    @property
-    def evidence(self) -> Evidence:
-        """The evidence of the rule as a whole: that of its groups where they agree, ok where any is ok."""
-        found = {verdict.evidence for verdict in self.verdicts}
-        return found.pop() if len(found) == 1 else Evidence.OK if Evidence.OK in found else min(found)
-
-    @property
-    def failed(self) -> bool:
-        """Whether there was no complete answer: then nothing moves (I3)."""
-        return self.evidence in (Evidence.ERROR, Evidence.STALE)
+# What is settled in one transaction at most. The store is locked meanwhile, and calls are waiting for their slots.
+_CHECKS, _VERDICTS = 50, 500
 
 
 def tick(
@@ -68,37 +50,74 @@ def tick(
     """
     known = know(database, dues)
     asking = Asking(source, wanted(dues, known=known))
-    for judged in _causes_first(judge_all(asking, dues, known), dues):
-        try:
-            with database.write() as transaction:
-                kind = settle(transaction, judged, book, now())
-        except StoreError as problem:
-            _log.error("rule not settled", rule=judged.due.rule.id, error=str(problem))
-            continue
-        except Exception:  # noqa: BLE001 - one rule must not stop the others (I7)
-            _log.exception("rule not settled", rule=judged.due.rule.id)
-            continue
-        yield judged, kind
+    for ready in _causes_first(_judged_together(asking, dues, known), dues):
+        for few in _few(ready):
+            yield from _settle_together(database, few, book, now)
     after(asking)
 
 
-def _causes_first(judged: Iterable[Judged], dues: Sequence[Due]) -> Iterator[Judged]:
+def _causes_first(batches: Iterable[Sequence[Judged]], dues: Sequence[Due]) -> Iterator[list[Judged]]:
     """Each as it comes, but a rule that is quiet while others fire only after those of them that are due too."""
-    open_ones, held = {each.rule.id for each in dues}, list[Judged]()
+    waited_for, held = {each.rule.id for each in dues}, list[Judged]()
+    for batch in batches:
+        held, ready = [*held, *batch], list[Judged]()
+        while fresh := [each for each in held if not waited_for.intersection(each.due.rule.quiet_while)]:
+            ready += fresh
+            waited_for -= {each.due.rule.id for each in fresh}
+            held = [each for each in held if each.due.rule.id in waited_for]
+        yield ready
+    for each in held:  # whoever it waits for was not judged, or waits for it: then who comes first is told
+        yield [each]
+
+
+def _few(judged: Iterable[Judged]) -> Iterator[list[Judged]]:
+    """The same, as many at once as are settled in one transaction."""
+    few, verdicts = list[Judged](), 0
     for each in judged:
-        held.append(each)
-        while ready := next((one for one in held if not open_ones.intersection(one.due.rule.quiet_while)), None):
-            held.remove(ready)
-            open_ones.discard(ready.due.rule.id)
-            yield ready
-    yield from held  # whoever they wait for was not judged
+        if few and (len(few) == _CHECKS or verdicts + len(each.verdicts) > _VERDICTS):
+            yield few
+            few, verdicts = [], 0
+        few.append(each)
+        verdicts += len(each.verdicts)
+    if few:
+        yield few
+
+
+def _settle_together(
+    database: Database, checks: Sequence[Judged], book: Rulebook, now: Callable[[], Instant]
+) -> list[tuple[Judged, Kind | None]]:
+    """Settle checks in one transaction. If one of them breaks it, in halves, until that one is alone: it costs only itself."""
+    settling = False
+    try:
+        with database.write() as transaction:
+            settling = True
+            kinds = settle_all(transaction, checks, book, now())
+            settling = False
+    except Exception as problem:  # noqa: BLE001 - one rule must not stop the others (I7)
+        if settling and len(checks) > 1:
+            middle = len(checks) // 2
+            return [done for half in (checks[:middle], checks[middle:]) for done in _settle_together(database, half, book, now)]
+        for each in checks:
+            _log_unsettled(each, problem)
+        return []
+    return list(zip(checks, kinds, strict=True))
+
+
+def _log_unsettled(judged: Judged, problem: Exception) -> None:
+    if isinstance(problem, StoreError):
+        _log.error("rule not settled", rule=judged.rule.id, error=str(problem))
+    else:
+        _log.error("rule not settled", rule=judged.rule.id, exc_info=problem)
 
 
 def know(database: Database, dues: Sequence[Due]) -> dict[str, Known]:
     """What the store knows of the due rules before anything is asked; by rule."""
-    with database.read() as transaction:
-        memory = history.recall(transaction, ((each.rule, each.at - each.rule.delay) for each in dues))
-        alive = ledger.alive(transaction, [each.rule.id for each in dues if each.rule.single])
+    memory, alive = dict[str, Memory](), dict[str, frozenset[int]]()
+    looking_back = [(each.rule, each.at - each.rule.delay) for each in dues if history.looks_back(each.rule)]
+    single = [each.rule.id for each in dues if each.rule.single]
+    if looking_back or single:
+        with database.read() as transaction:
+            memory, alive = history.recall(transaction, looking_back), ledger.alive(transaction, single)
     return {each.rule.id: Known(memory.get(each.rule.id, {}), alive.get(each.rule.id, frozenset())) for each in dues}
 
 
@@ -113,23 +132,17 @@ def wanted(dues: Sequence[Due], urgency: Urgency | None = None, known: Mapping[s
 
 def judge_all(asking: Asking, dues: Sequence[Due], known: Mapping[str, Known] | None = None) -> Iterator[Judged]:
     """Judge each due rule as soon as its answers are there. Without `known`, every single conversation gets its verdict."""
+    for batch in _judged_together(asking, dues, known or {}):
+        yield from batch
+
+
+def _judged_together(asking: Asking, dues: Sequence[Due], known: Mapping[str, Known]) -> Iterator[list[Judged]]:
+    """The same, a few at a time of those that one answer was the last for. Nobody waits for another answer."""
     by_rule = {each.rule.id: each for each in dues}
-    for rule, answers in asking.answers():
-        found = _judge(by_rule[rule], answers, (known or {}).get(rule, Known()))
-        yield Judged(by_rule[rule], found.verdicts, found.measured)
-
-
-def settle(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> Kind | None:
-    """Move the rule's alerts by its verdicts and write all that follows: alerts, incident, notice, deliveries, history."""
-    rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
-    before = ledger.load_checked(transaction, rule.id).get(rule.id)
-    moves = {} if rule.report else _moves(transaction, rule, judged, before)
-    told = _report(transaction, judged, book, now) if rule.report else _tell(transaction, judged, moves, book, now)
-    ledger.save_alerts(transaction, list(moves.values()))
-    history.remember(transaction, rule, _remembered(judged, moves))
-    ledger.record(transaction, _records(judged, moves, told, book))
-    ledger.save_checked(transaction, _checked(judged, before, as_of))
-    return told.outcome.kind
+    for served in asking.together():
+        for start in range(0, len(served), _CHECKS):
+            few = served[start : start + _CHECKS]
+            yield [_judge(by_rule[rule], answers, known.get(rule, Known())) for rule, answers in few]
 
 
 def retire(transaction: sa.Connection, book: Rulebook, now: Instant) -> list[str]:
@@ -137,11 +150,23 @@ def retire(transaction: sa.Connection, book: Rulebook, now: Instant) -> list[str
     gone = sorted(ledger.known_rules(transaction) - set(book.rules))
     for rule in gone:
         close_removed(transaction, rule, book, at=now, now=now)
+        ledger.record(transaction, (_removed(alert, now, book) for alert in ledger.load_alerts(transaction, rule)))
         ledger.forget_alerts(transaction, rule)
     return gone
 
 
-def _judge(due: Due, answers: Answers, known: Known) -> Judgement:
+def _removed(alert: Alert, now: Instant, book: Rulebook) -> Record:
+    reason = Change.REMOVED.value
+    verdict = Verdict(alert.rule, alert.group, Evidence.NO_DATA, None, None, 0, 0, Window(now, now), now, reason)
+    return Record(verdict, State.INACTIVE, Change.REMOVED, None, book.revision)
+
+
+def _judge(due: Due, answers: Answers, known: Known) -> Judged:
+    found = _judgement(due, answers, known)
+    return Judged(due, found.verdicts, found.measured)
+
+
+def _judgement(due: Due, answers: Answers, known: Known) -> Judgement:
     as_of = due.at - due.rule.delay
     if isinstance(answers.problem, AlertdError):
         return failed(due.rule, answers.needs, answers.problem, as_of)
@@ -151,97 +176,3 @@ def _judge(due: Due, answers: Answers, known: Known) -> Judgement:
         _log.exception("rule not judged", rule=due.rule.id)
         problem = AlertdError("alertd made a mistake judging this rule; its log has the details")
         return failed(due.rule, answers.needs, problem, as_of)
-
-
-def _remembered(judged: Judged, moves: Mapping[str, Transition]) -> Memory:
-    """What was measured, with the note which alerts fired: an incident is no measure of what is usual."""
-    own = judged.due.rule.window_at(judged.due.at - judged.due.rule.delay)
-    fired = {key for key, move in moves.items() if move.after.fires}
-    return {
-        window: {key: replace(each, fired=window == own and key in fired) for key, each in figures.items()}
-        for window, figures in judged.measured.items()
-    }
-
-
-def _moves(transaction: sa.Connection, rule: Rule, judged: Judged, before: Checked | None) -> dict[str, Transition]:
-    """Every alert of the rule after this check, by group: those that were there, and those that verdicts start."""
-    stored = {alert.group.key: alert for alert in ledger.load_alerts(transaction, rule.id)}
-    if judged.failed:
-        return {key: Transition(alert, alert, Change.KEPT) for key, alert in stored.items()}
-    anew = before is not None and before.question != rule.question
-    alerts = {key: restart(alert) if anew else alert for key, alert in stored.items()}
-    verdicts = {verdict.group.key: verdict for verdict in judged.verdicts if verdict.group.by == rule.by}
-    as_of = judged.due.at - rule.delay
-    moves = {key: step_absent(alert, rule, as_of) for key, alert in alerts.items() if key not in verdicts}
-    for key, verdict in verdicts.items():
-        moves[key] = step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule)
-    return {key: replace(move, before=stored.get(key, move.before)) for key, move in moves.items()}
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What people were told after a check, and of which firing groups they were not, by key and with the reason."""
-
-    outcome: Outcome = field(default_factory=Outcome)
-    muted: Mapping[str, str] = field(default_factory=dict)
-
-
-def _tell(transaction: sa.Connection, judged: Judged, moves: Mapping[str, Transition], book: Rulebook, now: Instant) -> _Told:
-    """Write what the moved alerts mean for the incident and its receivers; without evidence, nothing (I3)."""
-    rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
-    if judged.failed:
-        return _Told()
-    muted = mutes(transaction, rule, (move.after for move in moves.values() if move.after.fires), now)
-    return _Told(record(transaction, rule, list(moves.values()), book, at=as_of, now=now, mutes=muted), muted)
-
-
-def _report(transaction: sa.Connection, judged: Judged, book: Rulebook, now: Instant) -> _Told:
-    """Write a report, with or without evidence. What a rule left behind that was none before is ended first."""
-    rule, as_of = judged.due.rule, judged.due.at - judged.due.rule.delay
-    close_removed(transaction, rule.id, book, at=as_of, now=now, reason="the rule has become a report")
-    ledger.forget_alerts(transaction, rule.id)
-    return _Told(report(transaction, rule, judged.verdicts, book, at=as_of, now=now))
-
-
-def _records(judged: Judged, moves: Mapping[str, Transition], told: _Told, book: Rulebook) -> Iterator[Record]:
-    """Decision records: one for each verdict, and for each alert that ended without one.
-
-    Of single conversations only those that are or were over the limit.
-    """
-    single, outcome, revision = judged.due.rule.single, told.outcome, book.revision
-    for verdict in judged.verdicts:
-        move = moves.get(verdict.group.key)
-        if move is None:
-            change = Change.QUIET if judged.due.rule.report and not judged.failed else Change.KEPT
-            yield Record(verdict, State.INACTIVE, change, outcome.kind, revision, outcome.untold if not moves else None)
-        elif not single or {move.before.state, move.after.state} != {State.INACTIVE}:
-            yield _record(verdict, move, told, revision)
-    for move in moves.values():
-        if move.change in (Change.LEFT, Change.UNOBSERVED):
-            yield _record(_gone(judged, move), move, told, revision)
-
-
-def _record(verdict: Verdict, move: Transition, told: _Told, revision: str | None) -> Record:
-    """The decision record of one group: of a muted one nobody was told, whatever was told of the others."""
-    reason = told.muted.get(verdict.group.key)
-    concerned = move.before.fires or move.after.fires
-    untold = reason or (told.outcome.untold if concerned else None)
-    kind = told.outcome.kind if concerned and not reason else None
-    return Record(verdict, move.after.state, move.change, kind, revision, untold)
-
-
-def _gone(judged: Judged, move: Transition) -> Verdict:
-    """What a complete answer says of a group that it no longer contains."""
-    window, as_of, reason = judged.verdicts[0].window, judged.verdicts[0].as_of, move.change.value
-    return Verdict(judged.due.rule.id, move.after.group, Evidence.NO_DATA, None, None, 0, 0, window, as_of, reason)
-
-
-def _checked(judged: Judged, before: Checked | None, as_of: Instant) -> Checked:
-    rule, evidence = judged.due.rule, judged.evidence
-    # What was measured before stays comparable with the old question until the new one has been answered.
-    question = before.question if before and judged.failed else rule.question
-    since = before.failing_since if before and before.failing_since is not None else as_of
-    telling = [each for each in judged.verdicts if each.evidence is evidence]
-    reason = max(telling, key=lambda each: each.level.rank if each.level else 0).reason if telling else "no group"
-    missed = (before.missed if before else 0) + judged.due.missed
-    return Checked(rule.id, judged.due.at, as_of, question, evidence, reason, missed, since if judged.failed else None)

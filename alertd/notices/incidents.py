@@ -6,7 +6,7 @@ incident goes on. Deciding is pure; who is told what of it is decided in `hearin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,7 +15,23 @@ import sqlalchemy as sa
 from alertd.clock import Instant
 from alertd.facts import Alert, Change, Kind, Level, Transition
 from alertd.rulebook.rule import Rule
-from alertd.store.tables import incidents
+from alertd.store.tables import incidents, rules
+
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_NEWEST = (
+    sa.select(incidents)
+    .where(incidents.c.rule == sa.bindparam("of_rule", type_=sa.String))
+    .order_by(incidents.c.id.desc())
+    .limit(1)
+)
+# Of each rule the end of the index: to group by rule would read all of it.
+_OLDER = sa.alias(incidents)
+_NUMBERS = sa.select(sa.select(sa.func.max(_OLDER.c.id)).where(_OLDER.c.rule == rules.c.rule).scalar_subquery()).where(
+    rules.c.rule.in_(sa.bindparam("of_rules", type_=sa.String, expanding=True))
+)
+_NEWEST_OF_EACH = sa.select(incidents).where(incidents.c.id.in_(_NUMBERS))
+_CHANGE = sa.update(incidents).where(incidents.c.id == sa.bindparam("of_id"))
+_CHANGE_OPEN = _CHANGE.where(incidents.c.closed_at.is_(None))
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,9 @@ class Incident:
     escalated_at: Instant | None = None
     acknowledged_at: Instant | None = None
     acknowledged_by: str | None = None
+
+
+_FIELDS = tuple(field.name for field in fields(Incident))
 
 
 @dataclass(frozen=True)
@@ -79,19 +98,23 @@ def untrue(move: Transition) -> bool:
 
 def last_incident(transaction: sa.Connection, rule: str) -> Incident | None:
     """The newest incident of a rule, open or closed."""
-    newest = sa.select(incidents).where(incidents.c.rule == rule).order_by(incidents.c.id.desc()).limit(1)
-    row = transaction.execute(newest).one_or_none()
+    row = transaction.execute(_NEWEST, {"of_rule": rule}).one_or_none()
     return None if row is None else _incident(row)
+
+
+def last_incidents(transaction: sa.Connection, checked: Collection[str]) -> dict[str, Incident]:
+    """The newest incident, open or closed, of each of these rules that has one; of rules that have been checked."""
+    return {row.rule: _incident(row) for row in transaction.execute(_NEWEST_OF_EACH, {"of_rules": list(checked)})}
 
 
 def save_incident(transaction: sa.Connection, incident: Incident) -> int:
     """Write an incident; its number."""
-    values = {field.name: getattr(incident, field.name) for field in fields(incident) if field.name != "id"}
+    values = {name: each for name, each in vars(incident).items() if name != "id"}
     values |= {"level": incident.level.value, "worst": incident.worst.value}
     if incident.id is None:
-        key = transaction.execute(sa.insert(incidents).values(values)).inserted_primary_key
+        key = transaction.execute(sa.insert(incidents), values).inserted_primary_key
         return int(key[0]) if key else 0
-    transaction.execute(sa.update(incidents).where(incidents.c.id == incident.id).values(values))
+    transaction.execute(_CHANGE, values | {"of_id": incident.id})
     return incident.id
 
 
@@ -106,13 +129,12 @@ def unacknowledge(transaction: sa.Connection, number: int) -> bool:
 
 
 def _acknowledged(transaction: sa.Connection, number: int, at: Instant | None, by: str | None) -> bool:
-    here = (incidents.c.id == number) & incidents.c.closed_at.is_(None)
-    values = {"acknowledged_at": at, "acknowledged_by": by}
-    return transaction.execute(sa.update(incidents).where(here).values(values)).rowcount > 0
+    values = {"of_id": number, "acknowledged_at": at, "acknowledged_by": by}
+    return transaction.execute(_CHANGE_OPEN, values).rowcount > 0
 
 
 def _incident(row: sa.Row[Any]) -> Incident:
-    values = {field.name: getattr(row, field.name) for field in fields(Incident)}
+    values = {name: getattr(row, name) for name in _FIELDS}
     return Incident(**(values | {"level": Level(row.level), "worst": Level(row.worst)}))
 
 

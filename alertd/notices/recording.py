@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -11,12 +11,26 @@ from alertd.clock import Instant
 from alertd.facts import Change, Kind, Transition
 from alertd.notices.composing import compose
 from alertd.notices.hearing import Heard, Hearing, hear, heard
-from alertd.notices.incidents import Decision, Incident, decide, last_incident, save_incident
+from alertd.notices.incidents import Decision, Incident, decide, last_incident, last_incidents, save_incident
 from alertd.notices.nagging import Nag, nag
 from alertd.notices.notice import Notice, from_json
 from alertd.notices.telling import Story, load_stories, recipients, tell
 from alertd.rulebook.rule import Rule, Rulebook
-from alertd.store.tables import notices
+from alertd.store.tables import incidents, notices
+
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_NEWEST = (
+    sa.select(notices.c.body)
+    .where(notices.c.incident == sa.bindparam("of_incident", type_=sa.Integer))
+    .order_by(notices.c.id.desc())
+    .limit(1)
+)
+# Of each incident the end of the index: to group by incident would read all of it.
+_OLDER = sa.alias(notices)
+_NUMBERS = sa.select(sa.select(sa.func.max(_OLDER.c.id)).where(_OLDER.c.incident == incidents.c.id).scalar_subquery()).where(
+    incidents.c.id.in_(sa.bindparam("of_incidents", type_=sa.Integer, expanding=True))
+)
+_NEWEST_OF_EACH = sa.select(notices.c.incident, notices.c.body).where(notices.c.id.in_(_NUMBERS))
 
 # Groups that a notice remembers as not told; with so many nobody counts them any more.
 _SILENT = 200
@@ -30,28 +44,45 @@ class Outcome:
     untold: str | None = None
 
 
+@dataclass(frozen=True)
+class Situation:
+    """What a rule's moved alerts meet: its newest incident, what people heard last of it if it goes on, and what is muted."""
+
+    incident: Incident | None = None
+    heard: Heard = field(default_factory=Heard)
+    mutes: Mapping[str, str] = field(default_factory=dict)  # why, by the group's key
+
+
+def load_situations(transaction: sa.Connection, checked: Collection[str], firing: Collection[str]) -> dict[str, Situation]:
+    """What the alerts of these rules meet, all of which have been checked; `firing` are those that fire now."""
+    found = last_incidents(transaction, checked)
+    going_on = {each.id: rule for rule, each in found.items() if each.closed_at is None and rule in firing}
+    told = transaction.execute(_NEWEST_OF_EACH, {"of_incidents": list(going_on)}) if going_on else ()
+    known = {going_on[row.incident]: heard(from_json(row.body)) for row in told}
+    return {rule: Situation(each, known.get(rule, Heard())) for rule, each in found.items()}
+
+
 def record(
     transaction: sa.Connection,
     rule: Rule,
     moves: Sequence[Transition],
     book: Rulebook,
+    situation: Situation,
     *,
     at: Instant,
     now: Instant,
-    mutes: Mapping[str, str],
 ) -> Outcome:
     """Write what a rule's moved alerts mean for its incident: the incident, its notice and the deliveries, or nothing.
 
-    `at` is the moment the data speak of, `now` when the deliveries are due; `mutes` says of firing groups why they are muted.
+    `at` is the moment the data speak of, `now` when the deliveries are due.
     """
-    last = last_incident(transaction, rule.id)
+    last = situation.incident
     decision = decide(rule, last, moves, at)
     incident = decision.incident
     if incident is None or (incident == last and incident.closed_at is not None):
         return Outcome()
-    before = heard(newest_notice(transaction, last)) if last and last.closed_at is None else Heard()
-    hearing = hear(decision, before, moves, mutes)
-    stories = load_stories(transaction, incident.id) if incident.id is not None else {}
+    hearing = hear(decision, situation.heard, moves, situation.mutes)
+    stories = _stories(transaction, rule, incident, hearing)
     nagging = _nag(rule, incident, hearing, stories, at)
     kind = _kind(hearing.kind, nagging)
     targets = book.told(rule, hearing.level)
@@ -99,8 +130,15 @@ def close_removed(
 
 def newest_notice(transaction: sa.Connection, incident: Incident) -> Notice:
     """The newest notice of an incident, told or not; each has at least one."""
-    newest = sa.select(notices.c.body).where(notices.c.incident == incident.id).order_by(notices.c.id.desc()).limit(1)
-    return from_json(transaction.scalars(newest).one())
+    return from_json(transaction.scalars(_NEWEST, {"of_incident": incident.id}).one())
+
+
+def _stories(transaction: sa.Connection, rule: Rule, incident: Incident, hearing: Hearing) -> dict[str, Story]:
+    """Who was told what of the incident. Most checks have nothing to tell, and then nobody asks."""
+    nags = rule.remind is not None or rule.escalate is not None
+    if incident.id is None or (hearing.kind is None and not nags):
+        return {}
+    return load_stories(transaction, incident.id)
 
 
 def _nag(rule: Rule, incident: Incident, hearing: Hearing, stories: Mapping[str, Story], at: Instant) -> Nag:

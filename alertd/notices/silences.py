@@ -13,6 +13,14 @@ from alertd.facts import Group, Level
 from alertd.rulebook.rule import Rule
 from alertd.store.tables import silences
 
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_NOT_OVER = (
+    sa.select(silences)
+    .where(silences.c.until > sa.bindparam("at", type_=sa.BigInteger))
+    .order_by(silences.c.until.desc(), silences.c.id)
+)
+_END = sa.update(silences).where((silences.c.id == sa.bindparam("of_id")) & (silences.c.until > sa.bindparam("at")))
+
 
 @dataclass(frozen=True)
 class Silence:
@@ -58,14 +66,13 @@ def add(transaction: sa.Connection, silence: Silence) -> int:
         "author": silence.author,
         "comment": silence.comment,
     }
-    key = transaction.execute(sa.insert(silences).values(values)).inserted_primary_key
+    key = transaction.execute(sa.insert(silences), values).inserted_primary_key
     return int(key[0]) if key else 0
 
 
 def end(transaction: sa.Connection, number: int, at: Instant) -> bool:
     """End a silence now. False if there is none of that number, or it is over already."""
-    here = (silences.c.id == number) & (silences.c.until > at)
-    return transaction.execute(sa.update(silences).where(here).values(until=at)).rowcount > 0
+    return transaction.execute(_END, {"of_id": number, "at": at, "until": at}).rowcount > 0
 
 
 def active(transaction: sa.Connection, at: Instant) -> tuple[Silence, ...]:
@@ -75,8 +82,7 @@ def active(transaction: sa.Connection, at: Instant) -> tuple[Silence, ...]:
 
 def upcoming(transaction: sa.Connection, at: Instant) -> tuple[Silence, ...]:
     """The silences that hold at that moment or will, the one that ends last first."""
-    query = sa.select(silences).where(silences.c.until > at).order_by(silences.c.until.desc(), silences.c.id)
-    return tuple(_silence(row) for row in transaction.execute(query).mappings())
+    return tuple(_silence(row) for row in transaction.execute(_NOT_OVER, {"at": at}).mappings())
 
 
 def _silence(row: sa.RowMapping) -> Silence:

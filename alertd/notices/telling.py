@@ -14,6 +14,16 @@ from alertd.notices.notice import Notice, to_json
 from alertd.rulebook.rule import Receiver
 from alertd.store.tables import deliveries, notices
 
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+# What died reached nobody: whoever never heard of the opening hears that first, and nothing of the end.
+_REACHED = (deliveries.c.kind != Kind.REFRESHED.value) & (deliveries.c.state != "dead")
+_TOLD = (
+    sa.select(deliveries.c.receiver, deliveries.c.via, deliveries.c.kind, notices.c.at)
+    .join(notices, notices.c.id == deliveries.c.notice)
+    .where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer), _REACHED)
+    .order_by(deliveries.c.id)
+)
+
 
 @dataclass(frozen=True)
 class Story:
@@ -51,16 +61,8 @@ def recipients(
 
 def load_stories(transaction: sa.Connection, incident: int) -> dict[str, Story]:
     """The story of each receiver that was told anything of the incident, or soon will be."""
-    # What died reached nobody: whoever never heard of the opening hears that first, and nothing of the end.
-    reached = (deliveries.c.kind != Kind.REFRESHED.value) & (deliveries.c.state != "dead")
-    rows = transaction.execute(
-        sa.select(deliveries.c.receiver, deliveries.c.via, deliveries.c.kind, notices.c.at)
-        .join(notices, notices.c.id == deliveries.c.notice)
-        .where(deliveries.c.incident == incident, reached)
-        .order_by(deliveries.c.id)
-    )
     found: dict[str, Story] = {}
-    for row in rows:
+    for row in transaction.execute(_TOLD, {"of_incident": incident}):
         before = found.get(row.receiver)
         begins = row.kind == Kind.OPENED.value or before is None or not before.going_on
         found[row.receiver] = Story(row.kind != Kind.RESOLVED.value, row.via, row.at if begins or not before else before.since)
@@ -72,13 +74,15 @@ def tell(
 ) -> None:
     """Write a notice, and for each receiver a delivery that is due now."""
     row = {"incident": notice.incident, "kind": notice.kind.value, "at": notice.at, "body": to_json(notice)}
-    key = transaction.execute(sa.insert(notices).values(row)).inserted_primary_key
+    key = transaction.execute(sa.insert(notices), row).inserted_primary_key
     common = {"notice": key[0] if key else None, "incident": notice.incident, "state": "queued", "attempts": 0}
     common |= {"ambiguous": False, "queued_at": now, "due_at": now}
+    rows = list[dict[str, object]]()
     for name, kind in who.items():
         # What follows an opening goes where the opening went; a new opening tries the receiver itself again. So does what the
         # fallback is now told for itself: it need not hear that twice.
         via = stories[name].via if kind is not Kind.OPENED and name in stories else name
         via = name if via in who else via
-        told = {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4())}
-        transaction.execute(sa.insert(deliveries).values(common | told))
+        rows.append(common | {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4())})
+    if rows:
+        transaction.execute(sa.insert(deliveries), rows)

@@ -61,6 +61,11 @@ class Asking:
 
     def answers(self) -> Iterator[tuple[str, Answers]]:
         """Each rule with its answers, as soon as all of them are there."""
+        for served in self.together():
+            yield from served
+
+    def together(self) -> Iterator[list[tuple[str, Answers]]]:
+        """The same, the rules together that one answer was the last for."""
         waiting = {rule: set(needs.all()) for rule, needs in self._needs.items()}
         askers: dict[Need, list[str]] = {}
         for rule, needs in waiting.items():
@@ -70,11 +75,13 @@ class Asking:
         while orders:
             apart: dict[Request, list[Need]] = {}
             for request, answer in self._source.fetch(orders):
+                served = list[tuple[str, Answers]]()
                 for need in self._take(request, answer, apart):
                     for rule in askers[need]:
                         waiting[rule].discard(need)
                         if not waiting[rule]:
-                            yield rule, self._of(rule)
+                            served.append((rule, self._of(rule)))
+                yield served
             self._serves = apart
             orders = self._orders(apart)
 

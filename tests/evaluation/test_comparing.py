@@ -191,3 +191,46 @@ def test_conversations_within_the_limit_leave_no_trace_and_the_rule_is_ok(databa
     assert world.check() == {"slow": (Evidence.OK, Kind.RESOLVED)}
     assert world.check() == {"slow": (Evidence.OK, None)}
     assert kind is Kind.OPENED
+
+
+def test_an_earlier_window_is_measured_as_it_was_then_when_nobody_had_answered_yet(database: Database) -> None:
+    """Everybody has always waited ten minutes: asked now, last week's have their answers, but then they were waiting too."""
+    rule = a_rule(measure="waiting", compare={"change": {"to": "7d"}}, window=HOUR, warning=(0.5, 0.5))
+    world = World.of(database, rule)
+    world.clock.advance(5 * MINUTE)
+    now = world.clock.now()
+    for ago in range(0, 60, 5):
+        for end in (now, now - WEEK):
+            world.api.add(end - ago * MINUTE - 1, timeToAgentResponseMillis=10 * MINUTE if ago >= 10 or end != now else None)
+    ((judged, kind),) = world.judged()
+    (verdict,) = judged.verdicts
+    assert (verdict.measured, verdict.reference, kind) == (5.0 * MINUTE + 1, 5.0 * MINUTE + 1, None)
+
+
+def test_a_group_that_is_gone_is_no_longer_observed_although_it_was_there_last_week(database: Database) -> None:
+    limits = {"warning": (0.5, 0.5), "by": "lastAgentId", "window": HOUR}
+    rule = a_rule(measure={"median": "cqlScore"}, compare={"change": {"to": "7d"}}, every=HOUR, **limits)
+    world = World.of(database, rule)
+    world.clock.advance(HOUR)
+    for number in range(5):
+        world.add(1, ago=WEEK - number * HOUR + MINUTE, lastAgentId=7)
+    world.add(9, ago=MINUTE, lastAgentId=7)
+    assert [kind for _, kind in world.judged()] == [Kind.OPENED]
+    assert [world.check(HOUR)["slow"][1] for _ in range(2)] == [Kind.RESOLVED, None]
+
+
+def test_too_few_values_then_are_no_number_to_compare_with(database: Database) -> None:
+    rule = a_rule(measure={"median": "cqlScore"}, compare={"change": {"to": "7d"}}, warning=(0.5, 0.5), min_conversations=3)
+    world = World.of(database, rule)
+    add(world, 1, ago=WEEK)
+    for _ in range(5):
+        world.add(9, ago=MINUTE)
+    assert world.check() == {"slow": (Evidence.INSUFFICIENT, None)}
+
+
+def test_too_many_groups_leave_nothing_behind(database: Database) -> None:
+    world = World.of(database, dropping(by="lastAgentId", max_groups=2))
+    for agent in range(3):
+        world.add(1, lastAgentId=agent)
+    assert world.check() == {"drop": (Evidence.ERROR, None)}
+    assert remembered(world) == 0

@@ -436,7 +436,7 @@ def test_a_rule_that_is_no_more_is_explained_from_the_records(database: Database
     found = ask(world)
     assert found.rule is None
     assert notes(found)[0] == "The rule is in no rulebook any more; all of this is from the records."
-    assert "value 9 (its unit is not known)" in told(found)
+    assert "It does not fire: the rule was removed." in told(found)
 
 
 def test_a_rule_of_the_files_that_no_daemon_has_taken_says_so(database: Database) -> None:

@@ -80,3 +80,39 @@ def test_a_rule_is_quiet_from_the_very_check_at_which_its_cause_fires(database: 
     world = World.of(database, effect, cause)
     world.add(20)
     assert world.check() == {"z-cause": (Evidence.OK, Kind.OPENED), "a-effect": (Evidence.OK, None)}
+
+
+def test_an_opening_that_was_held_back_waits_for_evidence(database: Database) -> None:
+    """When the cause is over but nothing is known of the effect, its old number is not told as if it were now."""
+    cause = scored(id="cause", window=5 * MINUTE)
+    effect = scored(id="effect", window=5 * MINUTE, quiet_while=("cause",), min_conversations=3)
+    world = World.of(database, cause, effect)
+    for _ in range(3):
+        world.add(20, ago=0)
+    assert world.check() == {"cause": (OK, Kind.OPENED), "effect": (OK, None)}
+    world.add(1, ago=0)
+    assert world.check() == {"cause": (OK, Kind.RESOLVED), "effect": (Evidence.INSUFFICIENT, None)}
+    for _ in range(3):
+        world.add(20, ago=4 * MINUTE)
+    world.book = replace(world.book, rules={"effect": effect})
+    for _ in range(3):
+        world.add(20, ago=0)
+    assert world.check() == {"effect": (OK, Kind.OPENED)}
+
+
+def test_the_worst_of_another_question_is_not_told(database: Database) -> None:
+    world = World.of(database, scored(id="slow"))
+    world.add(20)
+    world.check()
+    world.take(scored(id="slow", measure={"max": "numEndUserMessages"}))
+    world.check()
+    (body,) = [from_json(row[0]) for row in world.rows("notices", "body")][-1:]
+    assert (body.kind, body.peak) == (Kind.RESOLVED, None)
+
+
+def test_a_removed_rule_leaves_a_record_of_its_end(database: Database) -> None:
+    world = World.of(database, scored(id="slow"))
+    world.add(20)
+    world.check()
+    assert world.take() == ["slow"]
+    assert world.rows("decisions", "rule", "state", "change")[-1] == ("slow", "inactive", "the rule was removed")

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from alertd.clock import MINUTE
 from alertd.evaluation.schedule import Due
-from alertd.evaluation.tick import Judged, settle, settle_all, tick
+from alertd.evaluation.settling import Judged, settle, settle_all
+from alertd.evaluation.tick import tick
 from alertd.facts import Evidence, Kind, Level
 from alertd.reporting.query import Query, parse_filter
 from alertd.rulebook.rule import Rule

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from alertd.clock import DAY, HOUR, MINUTE, Duration, Instant
-from alertd.evaluation.tick import Judged, tick
+from alertd.evaluation.settling import Judged
+from alertd.evaluation.tick import tick
 from alertd.notices import silences
 from alertd.notices.incidents import acknowledge
 from alertd.notices.outbox import LEASE, LONGEST_PAUSE
@@ -199,7 +200,7 @@ class Stories(RuleBasedStateMachine):
         assert "resolved" not in fresh, judged
         if firing.keys() <= muted:
             assert not fresh
-        elif not firing.keys() & muted:
+        elif not firing.keys() & muted and any(verdict.level for verdict in judged.verdicts):
             level = max(firing.values(), key=lambda each: each.rank)
             number = max(row["incident"] for row in mine)
             for receiver in of.notify[level]:

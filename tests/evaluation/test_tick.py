@@ -15,7 +15,8 @@ from alertd.clock import HOUR, MINUTE, SECOND
 from alertd.errors import BadQuery, Incomplete, ReportingError, StoreError, TimedOut, TooLarge, Unauthorised
 from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due
-from alertd.evaluation.tick import Judged, judge_all, settle, wanted
+from alertd.evaluation.settling import Judged, settle
+from alertd.evaluation.tick import judge_all, wanted
 from alertd.facts import CONVERSATION, Evidence, Group, Kind, Level, State
 from alertd.measures.base import Measure, Measured, Sample
 from alertd.planning.asking import Asking

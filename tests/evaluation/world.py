@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from alertd.clock import MINUTE, Duration
 from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due, all_due
-from alertd.evaluation.tick import Judged, retire, tick
+from alertd.evaluation.settling import Judged
+from alertd.evaluation.tick import retire, tick
 from alertd.facts import Alert, Evidence, Kind
 from alertd.notices.outbox import Outbox
 from alertd.planning.fetching import Source
