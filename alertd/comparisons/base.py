@@ -99,6 +99,10 @@ class Comparison:
         """
         return ()
 
+    def keeps(self, window: Window, timezone: str, every: Duration) -> bool:  # noqa: ARG002 - what others need to know
+        """Whether what was measured in the rule's own window may be looked back at later."""
+        return self.reach > 0
+
     def relate(self, now: Figures, earlier: Sequence[Figures | None]) -> Related:
         """Compare every group. `earlier` has the figures of `windows()` in its order; None: nobody knows that window."""
         raise NotImplementedError

@@ -120,7 +120,9 @@ class Burn(Comparison):
         burns = {
             length: np.full(count, unknown) if each is None else self._burn(each.values) for length, each in windows.items()
         }
-        return np.stack([np.minimum(burns[pair.long], burns[pair.short]) for pair in PAIRS])
+        # Nobody in the short window says nothing of whether it goes on; nobody in the long one is nothing to tell of.
+        short = {length: np.where(np.isnan(each), unknown, each) for length, each in burns.items()}
+        return np.stack([np.minimum(burns[pair.long], short[pair.short]) for pair in PAIRS])
 
     def _burn(self, share: Column) -> Column:
         # Rounded, so that what lies at a factor in people's numbers is not beyond it by the last bit of a float.
@@ -141,6 +143,8 @@ def _long_shares(windows: _Windows, count: int) -> NDArray[np.float64]:
 
 
 def _lack(windows: _Windows) -> str:
+    if None not in windows.values():
+        return "nobody wrote of late, so nobody can tell whether it goes on"
     lengths = ", ".join(spell_duration(length) for length in sorted(windows) if windows[length] is None)
     return f"how it was in the last {lengths} is not known, and that may decide"
 

@@ -13,6 +13,10 @@ from alertd.errors import QueryError
 from alertd.reporting.properties import suggest
 from alertd.units import Unit, parse_value
 
+# How long ago something is that people say without a number.
+_SPOKEN = {f"{word}{unit}": f"1{unit[0]}" for unit in ("hour", "day") for word in ("last ", "a ", "an ", "previous ", "")}
+_SPOKEN |= {f"{word}week": "7d" for word in ("last ", "a ", "previous ", "")} | {"yesterday": "1d"}
+
 
 def read(kind: type[Comparison], argument: object) -> Mapping[str, Any]:
     """The options that are given; only such as there are, and all that must be."""
@@ -36,7 +40,7 @@ def duration(name: str, raw: object, least: Duration, most: Duration) -> Duratio
     try:
         value = parse_duration(str(raw))
     except ValueError as problem:
-        raise QueryError(str(problem), (name,)) from None
+        raise QueryError(str(problem), (name,), _SPOKEN.get(str(raw).casefold())) from None
     if not least <= value <= most:
         raise QueryError(f"{raw} does not fit: it must be from {format_duration(least)} to {format_duration(most)}", (name,))
     if value % SECOND:

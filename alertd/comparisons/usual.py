@@ -82,6 +82,9 @@ class Usual(Comparison):
         hour = [replace(window, start=window.start + shift, end=window.end + shift) for shift in shifts]
         return tuple(moved(each, 7 * week, zone) for week in range(1, self.weeks + 1) for each in hour)
 
+    def keeps(self, window: Window, timezone: str, every: Duration) -> bool:
+        return window.end in _ends(window.end, ZoneInfo(timezone), every)
+
     def relate(self, now: Figures, earlier: Sequence[Figures | None]) -> Related:
         earlier = self._since_the_beginning(earlier)
         known = np.stack([nothing(len(now)) if each is None else each.values for each in earlier])

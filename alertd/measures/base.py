@@ -121,8 +121,10 @@ class PropertyMeasure(Measure):
 
     def column(self, sample: Sample) -> Column:
         """The property's values; the wait so far where an unanswered conversation counts with it."""
-        values = sample.table.columns[self.of]
-        return np.where(np.isnan(values), waited(sample), values) if sample.as_waited and self.waits else values
+        if not (sample.as_waited and self.waits):
+            return sample.table.columns[self.of]
+        values = answer_times(sample)
+        return np.where(np.isnan(values), waited(sample), values)
 
 
 def quantity(name: str, argument: object) -> str:
@@ -136,13 +138,20 @@ def quantity(name: str, argument: object) -> str:
     return argument
 
 
+def answer_times(sample: Sample) -> Column:
+    """The time to the first answer as it was known at `as_of`: NaN where the answer came later, as it does for past windows."""
+    times = sample.table.columns[ANSWER_TIME]
+    return np.where(sample.table.columns["firstAgentMessageAt"] > sample.as_of, np.nan, times)
+
+
 def waited(sample: Sample) -> Column:
-    """How long each unanswered conversation has waited, in milliseconds; NaN for all others.
+    """How long each conversation has waited that was unanswered at `as_of`, in milliseconds; NaN for all others.
 
     It waits if it has no answer and its visitor has written; it stops waiting when it is closed.
     """
     columns = sample.table.columns
-    unanswered = np.isnan(columns[ANSWER_TIME]) & np.isnan(columns["firstAgentMessageAt"])
+    answered = columns["firstAgentMessageAt"]
+    unanswered = (np.isnan(columns[ANSWER_TIME]) & np.isnan(answered)) | (answered > sample.as_of)
     since = columns["firstEndUserMessageAt"]
     until = np.fmin(columns["firstCloseAt"], sample.as_of)
     wait = np.maximum(until - since, 0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from alertd.clock import LAST, iso
 from alertd.errors import QueryError
-from alertd.measures.base import ANSWER_TIME, Measure, Measured, Sample, waited
+from alertd.measures.base import ANSWER_TIME, Measure, Measured, Sample, answer_times, waited
 from alertd.measures.grouping import sizes, totals
 from alertd.reporting.predicates import certain, decided_by_wait, holds
 from alertd.reporting.properties import PROPERTIES, Kind
@@ -79,7 +79,8 @@ class Share(Measure):
             return matches, np.ones_like(matches)
         already, undecided = decided_by_wait(timed, waited(sample))
         undecided &= matches
-        return matches & (already | _all_hold(timed, sample.table)), ~undecided
+        known = Table(sample.table.ids, {ANSWER_TIME: answer_times(sample)})
+        return matches & (already | _all_hold(timed, known)), ~undecided
 
 
 def _all_hold(filters: Sequence[Filter], table: Table) -> Mask:

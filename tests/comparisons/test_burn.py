@@ -117,10 +117,13 @@ def test_nothing_burns_where_all_is_kept() -> None:
     assert (level, value) == (Level.OK, 0)
 
 
-def test_a_window_without_conversations_breaks_no_pair() -> None:
+def test_a_short_window_without_conversations_ends_nothing_and_breaks_no_pair() -> None:
     assert decided(relate(20, last_5m=None)) == (Level.CRITICAL, 20, 6)
-    assert decided(relate(20, last_5m=None, last_30m=None)) == (Level.WARNING, 20, 3)
     assert relate(20, last_5m=None).lacks == (None,)
+    silent = relate(20, last_5m=None, last_30m=None)
+    assert only(silent) is None
+    assert silent.lacks == ("nobody wrote of late, so nobody can tell whether it goes on",)
+    assert decided(relate(1, last_5m=None, last_30m=None))[0] is Level.OK
 
 
 def test_without_any_conversations_there_is_no_value() -> None:
@@ -145,11 +148,15 @@ def test_a_window_that_is_not_known_does_not_matter_where_it_cannot_decide() -> 
 
 
 def brute(speeds: dict[str, Any]) -> Any:
-    """One group: None for no value, "lack", or (level, value, factor). Unknown windows are tried with both extremes."""
+    """One group: None for no value, "lack", or (level, value, factor).
+
+    Unknown windows are tried with both extremes, and so are short ones without conversations.
+    """
     outcomes = []
     for guess in (-1.0, 1e12):
         filled = {name: guess if speed == "unknown" else speed for name, speed in speeds.items()}
-        pairs = [(level, factor, filled[long], filled[short]) for level, factor, long, short in TABLE]
+        ends = {name: guess if speed is None else speed for name, speed in filled.items()}
+        pairs = [(level, factor, filled[long], ends[short]) for level, factor, long, short in TABLE]
         known = [(level, factor, min(a, b)) for level, factor, a, b in pairs if a is not None and b is not None]
         broken = [each for each in known if each[2] > each[1]]
         outcomes.append(broken[0][0] if broken else Level.OK)

@@ -41,8 +41,15 @@ class Case:
         return [row for number, row in pairs if number == group]
 
 
+def known(row: Row, as_of: int = AS_OF) -> Row:
+    """The row as it was at that moment: without an answer that came later."""
+    late = row.get("firstAgentMessageAt", -math.inf) > as_of
+    return {name: value for name, value in row.items() if not (late and name in (ANSWER_TIME, "firstAgentMessageAt"))}
+
+
 def wait_of(row: Row, as_of: int = AS_OF) -> float | None:
     """The design's words for one conversation."""
+    row = known(row, as_of)
     if ANSWER_TIME in row or "firstAgentMessageAt" in row or row.get("numEndUserMessages", 0) < 1:
         return None
     if "firstEndUserMessageAt" not in row:
@@ -52,7 +59,7 @@ def wait_of(row: Row, as_of: int = AS_OF) -> float | None:
 
 def value_of(row: Row, name: str, *, as_waited: bool = False) -> float | None:
     """The value with which a row enters a measure of that property."""
-    return row.get(name, wait_of(row) if as_waited else None)
+    return known(row).get(name, wait_of(row)) if as_waited else row.get(name)
 
 
 VALUES: Any = st.floats(-1e12, 1e12) | st.integers(-3, 3).map(float) | st.sampled_from([0.1, 1 / 3, 1e-9])

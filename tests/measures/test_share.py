@@ -15,7 +15,7 @@ from alertd.clock import HOUR, MINUTE
 from alertd.errors import QueryError
 from alertd.measures.base import ANSWER_TIME, Measured
 from alertd.units import Unit
-from tests.measures.brute import EVERYTHING, Case, Row, cases, conversations, wait_of
+from tests.measures.brute import EVERYTHING, Case, Row, cases, conversations, known, wait_of
 
 TEXT = {"property": "botStatus", "operation": "EQ", "values": ["NO_RESPONSE"]}
 GOOD_LEAD = {"property": "cqlScore", "operation": "GTE", "values": [2]}
@@ -40,7 +40,7 @@ def matches(each: Raw, row: Row) -> bool:
 
 def completions(row: Row, limits: Iterable[float]) -> list[Row]:
     """Every answer time that may still come, as far as limits can tell them apart."""
-    wait = wait_of(row)
+    wait, row = wait_of(row), known(row)
     if wait is None or ANSWER_TIME in row:
         return [row]
     times = {wait, *(limit + step for limit in limits for step in (-0.5, 0, 0.5)), 1e15}
