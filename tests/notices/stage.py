@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from alertd.channels.base import Access
 from alertd.clock import MINUTE
 from alertd.evaluation.schedule import Due
-from alertd.evaluation.tick import Judged, retire, settle
+from alertd.evaluation.settling import Judged, settle
+from alertd.evaluation.tick import retire
 from alertd.facts import CONVERSATION, Evidence, Group, Kind
 from alertd.notices import silences
 from alertd.notices.incidents import acknowledge

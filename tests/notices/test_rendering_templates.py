@@ -208,6 +208,7 @@ def test_a_template_stays_in_its_sandbox(own: Callable[..., tuple[Path, Path]], 
         "{% set ns = namespace(x=['ab']) %}{% for a in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
         "{% set ns = namespace(x=['ab']) %}{% for a in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
         "{% set ns = namespace(x='ab') %}{% for a in range(60) %}{% set ns.x = {'a': ns.x, 'b': [ns.x]} %}{% endfor %}",
+        "{% set ns = namespace(x='ab') %}{% for a in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|join(ns.x) }}",
         "{% for a in range(1000) %}{{ description }}{{ description }}{% endfor %}",
     ],
 )

@@ -13,7 +13,7 @@ from alertd.clock import DAY, HOUR, MINUTE, parse_instant
 from alertd.errors import DeliveryError
 from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due
-from alertd.evaluation.tick import Judged, settle
+from alertd.evaluation.settling import Judged, settle
 from alertd.facts import Evidence, Group, Kind, Level, Verdict
 from alertd.notices.notice import LISTED, Notice, from_json
 from alertd.notices.periods import spell_moment, spell_period
