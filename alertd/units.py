@@ -7,7 +7,8 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 
-from alertd.durations import parse_duration, spell_duration
+from alertd.clock import SECOND
+from alertd.durations import format_duration, parse_duration, spell_duration
 
 
 class Unit(StrEnum):
@@ -32,6 +33,11 @@ def parse_value(raw: object, unit: Unit) -> float:
             return _number(raw)
 
 
+def probably_milliseconds(number: int) -> bool:
+    """Whether a number without a unit is probably one of milliseconds, as the API has them: whole seconds, 10 at least."""
+    return number >= 10 * SECOND and number % SECOND == 0
+
+
 def spell_value(value: float, unit: Unit) -> str:
     """Write a value for people: `7 min 12 s`, `23.4 %`, `1,204`, `3.25`."""
     match unit:
@@ -49,7 +55,10 @@ def _duration(raw: object) -> int:
     if isinstance(raw, str):
         raise ValueError(f"this measure is a duration, not a share; write it like 5m instead of {raw}")
     if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
-        raise ValueError(f"this measure is a duration: {raw} has no unit; write {raw}s, {raw}m or {raw}h")
+        meant = f"{raw}s, {raw}m or {raw}h"
+        if probably_milliseconds(raw):
+            meant = f"{format_duration(raw)}, or {raw}ms, if these are milliseconds"
+        raise ValueError(f"this measure is a duration: {raw} has no unit; write {meant}")
     raise ValueError(f'this measure is a duration; write it like 90s, 5m or 1h30m instead of "{raw}"')
 
 

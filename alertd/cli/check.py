@@ -31,7 +31,7 @@ def check(
     if form not in ("text", "github", "json"):
         raise SettingsError(f'--format is text, github or json, not "{form}"')
     where = paths or [load_settings(rules)[0].rules]
-    book, findings = inspect(where[0] if len(where) == 1 else where)
+    book, findings = inspect(where, upwards=bool(paths))
     findings = (*findings, *_templates(book, where), *_budget(book, where)) if book else findings
     wrong = len(errors(findings))
     if form == "json":
@@ -58,6 +58,9 @@ def _budget(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
 
 def _templates(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
     """Rules that name a template which there is not; their messages would have the ordinary look."""
+    naming = [rule for rule in book.rules.values() if rule.template]
+    if not naming:
+        return ()  # before anything that makes messages is loaded
     from alertd.notices.rendering import template_names
     from alertd.reporting.properties import suggest
     from alertd.rulebook.findings import Finding
@@ -76,8 +79,8 @@ def _templates(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
             suggestion=suggest(rule.template, names),
             rule=rule.id,
         )
-        for rule in book.rules.values()
-        if rule.template and rule.template not in names
+        for rule in naming
+        if rule.template not in names
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, require_token, say
 
 if TYPE_CHECKING:
+    from alertd.clock import Instant
     from alertd.facts import Verdict
     from alertd.rulebook.rule import Rule, Rulebook
 
@@ -18,7 +19,11 @@ def evaluate(
     rule: Annotated[list[str] | None, typer.Argument(help="Ids of rules; else all.", show_default=False)] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="Judge as of this time (ISO 8601), as the API knows it today; else now.", show_default=False),
+        typer.Option(
+            help="Judge as of this time, as the API knows it today: 2026-11-02T09:00 (UTC), with an offset, or -2h for two "
+            "hours ago; else now.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
     rules: Rules = None,
@@ -28,7 +33,7 @@ def evaluate(
 
     from alertd.assembly import open_reporting
     from alertd.clock import SystemClock, iso
-    from alertd.evaluation.schedule import Due
+    from alertd.evaluation.schedule import Due, is_open
     from alertd.evaluation.tick import judge_all, know, wanted
     from alertd.planning.asking import Asking
     from alertd.planning.demand import Urgency
@@ -39,7 +44,7 @@ def evaluate(
     book = load_rulebook(settings.rules)
     chosen = _chosen(book, rule or [])
     clock, outcomes = SystemClock(), list[str]()
-    as_of = _instant(at) if at else clock.now() - max((each.delay for each in chosen), default=0)
+    as_of = _instant(at, clock.now()) if at else clock.now() - max((each.delay for each in chosen), default=0)
     database = open_database(settings.store.url)
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
@@ -50,35 +55,62 @@ def evaluate(
     order = {each.id: number for number, each in enumerate(chosen)}
     judged.sort(key=lambda each: order[each.due.rule.id])
     verdicts = [verdict for each in judged for verdict in each.verdicts]
+    closed = {each.rule.id for each in dues if not is_open(each.rule, each.at)}
     if as_json:
-        print_json({"as_of": iso(as_of), "calls": len(outcomes), "verdicts": [_to_json(each) for each in verdicts]})
+        found = [_to_json(each, closed=each.rule in closed) for each in verdicts]
+        print_json({"as_of": iso(as_of), "calls": len(outcomes), "verdicts": found})
     else:
         _show(verdicts, {each.id: each for each in chosen}, reporting.directory.name)
         say(f"{len(outcomes)} call{'' if len(outcomes) == 1 else 's'}")
+    for each in chosen:
+        if each.id in closed:
+            say(_unchecked(each, as_of, "then" if at else "now"))
 
 
 def _chosen(book: Rulebook, names: list[str]) -> list[Rule]:
     from alertd.errors import SettingsError
     from alertd.reporting.properties import suggest
+    from alertd.rulebook.misfit import few
 
     for name in names:
         if name not in book.rules:
             meant = suggest(name, book.rules)
-            raise SettingsError(f'there is no rule "{name}"' + (f"; did you mean {meant}?" if meant else ""))
+            raise SettingsError(f'there is no rule "{name}"' + (f"; did you mean {meant}?" if meant else few(book.rules)))
     return [book.rules[name] for name in dict.fromkeys(names or book.rules)]
 
 
-def _instant(text: str) -> int:
+def _instant(text: str, now: Instant) -> Instant:
     from alertd.clock import parse_instant
+    from alertd.durations import parse_duration
     from alertd.errors import SettingsError
 
     try:
-        return parse_instant(text)
-    except ValueError as problem:
+        return now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
+    except (ValueError, OverflowError) as problem:
         raise SettingsError(f"--at: {problem}") from None
 
 
-def _to_json(verdict: Verdict) -> dict[str, Any]:
+def _unchecked(rule: Rule, as_of: Instant, when: str) -> str:
+    """Why the daemon does not check a rule whose calendar is closed at one end of its window, and when it will."""
+    from alertd.rulebook.calendars import DAYS
+    from alertd.rulebook.zones import wall_clock
+
+    calendar = rule.calendar
+    if calendar is None:
+        return ""
+    window = rule.window_at(as_of)
+    if calendar.is_open(window.end - 1):
+        return f"{rule.id}: {calendar.name} was not open yet when the window began, so the daemon does not check it {when}"
+    said = f"{rule.id}: {calendar.name} is closed {when}, so the daemon does not check it"
+    opens = calendar.opens(window.end - 1)
+    if opens is None:
+        return f"{said}; it does not open within a year"
+    wall = wall_clock(opens, calendar.timezone)
+    date = f" {wall:%Y-%m-%d}" if opens - as_of > _WEEK else ""
+    return f"{said}; it opens {DAYS[wall.weekday()].title()}{date} {wall:%H:%M} ({calendar.timezone})"
+
+
+def _to_json(verdict: Verdict, *, closed: bool) -> dict[str, Any]:
     return {
         "rule": verdict.rule,
         "group": verdict.group.to_json(),
@@ -88,29 +120,37 @@ def _to_json(verdict: Verdict) -> dict[str, Any]:
         "conversations": verdict.conversations,
         "window": {"from": verdict.window.start, "to": verdict.window.end},
         "reason": verdict.reason,
+        "closed": closed,
     }
 
 
 # Beyond this many groups of one rule a person wants the worst, not all.
 _SHOWN = 20
+_WEEK = 6 * 86_400_000  # ms; beyond it the name of a day is not enough
+_COLUMNS = ("rule", "group", "level", "value", "conversations")
+_COLOURS = {"critical": "red", "warning": "yellow", "ok": "green"}
+_RIGHT = frozenset({"value", "conversations"})
+_ROOM = 30  # columns that a reason needs beside the rest
 
 
 def _show(verdicts: Iterable[Verdict], rules: dict[str, Rule], names: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from alertd.facts import Level
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("rule", "group", "level", "value", "conversations", "why"):
-        table.add_column(title, overflow="fold", justify="right" if title in ("value", "conversations") else "left")
-    shown: dict[str, int] = {}
+    rows: list[tuple[str, ...]] = []
+    shown, fine = dict[str, int](), dict[str, int]()
     for verdict in sorted(verdicts, key=lambda each: _worst_first(each, rules)):
+        if rules[verdict.rule].single and verdict.level is Level.OK:
+            fine[verdict.rule] = fine.get(verdict.rule, 0) + 1
+            continue
         shown[verdict.rule] = shown.get(verdict.rule, 0) + 1
         if shown[verdict.rule] <= _SHOWN:
-            table.add_row(*_row(verdict, rules[verdict.rule], names))
-    Console().print(table if table.row_count else "No rules.")
+            rows.append(_row(verdict, rules[verdict.rule], names))
+    _print(rows)
     for name, count in shown.items():
         if count > _SHOWN:
             say(f"{name}: {count - _SHOWN} more groups; --json has them all")
+    for name, count in fine.items():
+        say(f"{name}: {count:,} conversation{' is' if count == 1 else 's are'} ok; --json has them all")
 
 
 def _worst_first(verdict: Verdict, rules: dict[str, Rule]) -> tuple[int, int, float]:
@@ -120,13 +160,40 @@ def _worst_first(verdict: Verdict, rules: dict[str, Rule]) -> tuple[int, int, fl
 
 
 def _row(verdict: Verdict, rule: Rule, names: Any) -> tuple[str, ...]:
-    from rich.markup import escape
-
     from alertd.units import spell_value
 
     group = verdict.group
     name = "" if group.by is None or group.id is None else names(group.by, group.id) or str(group.id)
     level = verdict.level.value if verdict.level else verdict.evidence.value
-    colour = {"critical": "red", "warning": "yellow", "ok": "green"}.get(level, "magenta")
     value = spell_value(verdict.value, rule.unit) if verdict.value is not None else "-"
-    return verdict.rule, escape(name), f"[{colour}]{level}[/]", value, f"{verdict.conversations:,}", escape(verdict.reason)
+    return verdict.rule, name, level, value, f"{verdict.conversations:,}", verdict.reason
+
+
+def _print(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns; where they are too wide for the terminal, each reason on lines of its own, and so the ids."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    heads = (*_COLUMNS, "why")
+    widths = [max(len(row[number]) for row in (heads, *rows)) for number in range(len(_COLUMNS))]
+    for number, row in enumerate([heads, *rows]):
+        text = Text("\n".join(_lines(row, widths, console.width)), style="bold" if number == 0 else "")
+        if number:
+            text.highlight_words([f"  {row[2]} "], _COLOURS.get(row[2], "magenta"))
+        console.print(text)
+
+
+def _lines(row: tuple[str, ...], widths: Sequence[int], width: int) -> list[str]:
+    import textwrap
+
+    *cells, why = row
+    sides = [">" if head in _RIGHT else "<" for head in _COLUMNS]
+    padded = [f"{cell:{side}{size}}" for cell, side, size in zip(cells, sides, widths, strict=True)]
+    whole = "  ".join(padded)
+    if len(whole) + _ROOM <= width:
+        wrapped = textwrap.wrap(why, width - len(whole) - 2, break_long_words=False, break_on_hyphens=False) or [""]
+        return [f"{whole}  {wrapped[0]}".rstrip(), *(" " * (len(whole) + 2) + each for each in wrapped[1:])]
+    lines = [whole.rstrip()] if len(whole) <= width else [padded[0].rstrip(), f"  {'  '.join(padded[1:])}".rstrip()]
+    wrapped = textwrap.wrap(why, width - 4, break_long_words=False, break_on_hyphens=False)
+    return [*lines, *(f"    {each}" for each in wrapped)]

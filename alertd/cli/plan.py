@@ -11,6 +11,7 @@ from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_j
 
 if TYPE_CHECKING:
     from alertd.planning.forecast import Forecast
+    from alertd.planning.knowledge import Knowledge
     from alertd.rulebook.rule import Rulebook
     from alertd.settings import Settings
 
@@ -31,13 +32,14 @@ def plan(
 
     settings, _ = load_settings(path or rules)
     book = load_rulebook(settings.rules)
-    terms, knowledge = _terms(settings), _knowledge(settings)
+    terms, (knowledge, learned) = _terms(settings), _knowledge(settings)
     found = forecast(book.rules.values(), knowledge, terms)
     before = forecast(_earlier(settings.rules, against).rules.values(), knowledge, terms) if against else None
     if as_json:
         print_json(to_json(found) | ({"against": compare(found, before)} if before else {}))
     else:
         _show(found)
+        say(learned)
         if before:
             _show_change(compare(found, before), against or "")
     raise typer.Exit(0 if found.fits else 1)
@@ -49,18 +51,20 @@ def _terms(settings: Settings) -> Any:
     return Terms(usable=settings.budget.calls_per_minute - settings.budget.reserve)
 
 
-def _knowledge(settings: Settings) -> Any:
-    """What the store knows of the API, if it is a file here; a forecast needs none."""
+def _knowledge(settings: Settings) -> tuple[Knowledge, str]:
+    """What the store knows of the API, if it is a file here, and whether it knows anything; a forecast needs none."""
     from alertd.planning.knowledge import Knowledge
     from alertd.planning.memory import load_lessons
     from alertd.store.database import open_database, path_of
 
     place = path_of(settings.store.url)
+    nothing = "Counted from the rules alone: nothing is known of the API yet."
     if not isinstance(place, Path) or not place.exists():
-        return Knowledge()
+        return Knowledge(), nothing
     database = open_database(settings.store.url)
     try:
-        return Knowledge(load_lessons(database))
+        lessons = load_lessons(database)
+        return Knowledge(lessons), f"Counted with what {place.name} has learned of the API." if lessons else nothing
     finally:
         database.close()
 
@@ -78,13 +82,13 @@ def _show(found: Forecast) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from alertd.durations import format_duration
+    from alertd.durations import format_duration, spell_duration
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("every", "window", "calls", "rules", "asks for"):
         table.add_column(title, overflow="fold", justify="right" if title in ("calls", "rules") else "left")
     for each in sorted(found.requests, key=lambda one: (one.every, -len(one.rules))):
-        window = format_duration(each.request.window.length)
+        window = spell_duration(each.request.window.length)
         late = "" if each.fits else "  [red]late[/]"
         table.add_row(format_duration(each.every), window, str(each.calls), str(len(each.rules)), _filters(each) + late)
     Console().print(table)

@@ -29,6 +29,7 @@ def sandbox(
     """Serve Drift's reporting API on this machine, with generated conversations or your own export, until Ctrl-C."""
     from alertd.clock import SystemClock
     from alertd.errors import SettingsError
+    from alertd.sandbox.faults import parse_faults
     from alertd.sandbox.serve import Options, serve
 
     if profile not in ("week", "flat"):
@@ -44,4 +45,5 @@ def sandbox(
         faults=tuple(fault or ()),
         conversations=conversations,
     )
+    parse_faults(options.faults)  # before the greeting says that it serves
     serve(options, SystemClock())

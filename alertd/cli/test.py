@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, say
+from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, say, show_rulebook_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +42,11 @@ def play(
     logs.set_up("error", "auto", set)
     folder = load_settings(rules)[0].rules
     sources = find(paths or [folder])
-    book = load_rulebook(folder if rules or not paths else _folder_of(paths[0], folder))
+    book = load_rulebook(folder) if rules or not paths else _beside(paths[0], folder)
     cases, findings = load_cases(sources, book)
     if findings:
         say(render_text(findings))
+    if findings and not cases:
         raise SettingsError("the test files cannot be used; nothing was tested")
     wanted = chosen(cases, words)
     if not wanted:
@@ -54,7 +55,22 @@ def play(
     if junit:
         _write(junit, outcomes)
     _conclude(outcomes, as_json=as_json)
+    if findings:
+        broken = sorted({each.file for each in findings})
+        raise SettingsError(f"the tests of {', '.join(broken)} were not played; what is wrong there is told above")
     raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)
+
+
+def _beside(path: Path, rules: Path) -> Rulebook:
+    """The rules that the tests at that path are about; their receivers may stand in a folder above."""
+    from alertd.errors import RulebookError
+    from alertd.rulebook.loader import load
+
+    try:
+        return load(_folder_of(path, rules), upwards=True)
+    except RulebookError as problem:
+        show_rulebook_error(problem)
+        raise typer.Exit(1) from None
 
 
 def _folder_of(path: Path, rules: Path) -> Path:
@@ -113,6 +129,8 @@ def _conclude(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         _print(f"\n{FAILED} {each.case.name}", "bold red")
         for line in details(each, shutil.get_terminal_size((100, 24)).columns):
             _print(line, _COLOURS.get(line[:4], ""))
+    if any(not each.passed for each in outcomes):
+        _print("\n  - was expected and is missing    + is there and was not expected", "")
     say(summary(outcomes))
 
 

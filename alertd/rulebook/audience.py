@@ -8,8 +8,9 @@ from alertd.facts import Level
 from alertd.reporting.properties import suggest
 from alertd.rulebook.checks import Draft
 from alertd.rulebook.located import Trail
-from alertd.rulebook.misfit import show
+from alertd.rulebook.misfit import few, show
 from alertd.rulebook.problems import Problem
+from alertd.rulebook.relations import Known
 from alertd.rulebook.rule import Route, Rule
 
 
@@ -20,15 +21,15 @@ def told(draft: Draft) -> dict[Level, tuple[str, ...]]:
     return {level: tuple(dict.fromkeys(by_level.get(level, ()))) for level in draft.levels}
 
 
-def strangers(draft: Draft, receivers: Collection[str] | None) -> Iterator[Problem]:
-    """Names that are nobody's. Receivers are None where nobody knows who there is."""
-    if receivers is None:
+def strangers(draft: Draft, known: Known) -> Iterator[Problem]:
+    """Names that are nobody's."""
+    if known.receivers is None:
         return
     for steps, name in _named(draft):
-        if name not in receivers:
-            why = "" if receivers else "; receivers.yaml names none"
-            trail = draft.trail(str(steps[0]), *steps[1:])
-            yield Problem(f"there is no receiver {show(name)}{why}", trail, suggest(name, receivers))
+        if name not in known.receivers:
+            meant = suggest(name, known.receivers)
+            there = f"; {known.none('receivers')}" if not known.receivers else "" if meant else few(known.receivers)
+            yield Problem(f"there is no receiver {show(name)}{there}", draft.trail(str(steps[0]), *steps[1:]), meant)
 
 
 def unheard(draft: Draft, rule: Rule, routes: Collection[Route]) -> Iterator[Problem]:

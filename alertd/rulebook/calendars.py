@@ -53,6 +53,11 @@ class Calendar:
                 return span
         return None
 
+    def opens(self, after: Instant) -> Instant | None:
+        """When it opens next after that instant; None if it does not within REACH days."""
+        spans = chain.from_iterable(_spans(self, after // DAY + each) for each in range(REACH))
+        return next((span[0] for span in spans if span[0] > after), None)
+
     def admits(self, start: Instant, end: Instant) -> bool:
         """Whether a rule with the window [start, end) is checked: both ends are open, or the end alone if no span is as long.
 

@@ -236,7 +236,8 @@ def _holidays(raw: object) -> str:
     if country not in known:
         folded = re.sub(r"[\s_/.]+", "-", raw.strip()).upper()
         meant = folded if _is_known(folded) else None
-        raise Misfit(f"there are no holidays {show(raw)}; write a country (DE) or a part of one (US-MA)", suggestion=meant)
+        message = f"there are no holidays {show(raw)}; write the code of a country (DE) or of a part of one (DE-BY for Bavaria)"
+        raise Misfit(message, suggestion=meant)
     if dash and part not in known[country]:
         parts = sorted(known[country])
         listed = ", ".join(parts) if len(parts) <= _PARTS_LISTED else f"{', '.join(parts[:_PARTS_LISTED])} and others"

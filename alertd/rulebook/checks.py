@@ -10,6 +10,7 @@ from typing import Any
 
 from alertd import comparisons
 from alertd.comparisons.base import Comparison
+from alertd.durations import format_duration
 from alertd.facts import Level
 from alertd.measures.base import ANSWER_TIME
 from alertd.reporting.query import Operation
@@ -20,7 +21,7 @@ from alertd.rulebook.moments import intended_duration
 from alertd.rulebook.problems import Problem
 from alertd.rulebook.rule import Limit, badness
 from alertd.rulebook.values import LEVELS, Scalar
-from alertd.units import Unit, parse_value
+from alertd.units import Unit, parse_value, probably_milliseconds
 
 _REQUIRED = {
     "id": "a rule needs an id, such as id: slow-first-answer",
@@ -30,6 +31,7 @@ _REQUIRED = {
 }
 _DIRECTIONS = ("above", "below", "outside")
 _BACK = {"above": "below", "below": "above", "outside": "inside"}
+_FALL = re.compile(r"(write (?:it like )?)(?=[\d.]*[1-9])")  # a percentage above 0 in the advice of a unit error
 _FLATTERED = re.compile(r"mean|median|p\d\d")
 _FLATTERING = (
     "conversations that nobody has answered do not count here, so this looks best exactly when nobody answers; "
@@ -136,8 +138,8 @@ def _limit(level: Level, entry: LimitEntry, draft: Draft) -> Iterator[Limit]:
     if direction == "outside" and draft.compare == comparisons.VALUE:
         message = "outside is for compare: change and usual, which have two sides; write above or below"
         raise _Wrong(Problem(message, ("outside",), at_key=True))
-    value = _value(scalar, draft, direction)
-    recover = _value(entry.recover, draft, "recover") if entry.recover else value
+    value = _value(scalar, draft, direction, direction)
+    recover = _value(entry.recover, draft, "recover", direction) if entry.recover else value
     if direction == "outside":
         _unsigned("outside", scalar, value)
         _unsigned("recover", entry.recover or scalar, recover)
@@ -165,16 +167,24 @@ def _direction(entry: LimitEntry) -> tuple[str, Scalar]:
     return next(iter(given.items()))
 
 
-def _value(scalar: Scalar, draft: Draft, key: str) -> float:
+def _value(scalar: Scalar, draft: Draft, key: str, direction: str) -> float:
     unit = draft.unit
     try:
         value = parse_value(scalar.raw, unit)
     except ValueError as problem:
-        meant = intended_duration(scalar.raw) if unit is Unit.DURATION else None
-        raise _Wrong(Problem(f"{key}: {_of_comparison(str(problem), draft)}", (key,), meant)) from problem
+        said = str(problem)
+        if direction == "below" and draft.compare is not None and draft.compare.names[0] == "change":
+            said = _FALL.sub(r"\1-", said)
+        meant = _intended(scalar.raw) if unit is Unit.DURATION else None
+        raise _Wrong(Problem(f"{key}: {_of_comparison(said, draft)}", (key,), meant)) from problem
     if not math.isfinite(value):
         raise _Wrong(Problem(f"{key}: {show(scalar.raw)} is too large", (key,)))
     return value
+
+
+def _intended(raw: object) -> str | None:
+    """The duration that `5 minutes` is meant to be, or a number that is probably one of milliseconds."""
+    return format_duration(raw) if isinstance(raw, int) and probably_milliseconds(raw) else intended_duration(raw)
 
 
 def _of_comparison(message: str, draft: Draft) -> str:

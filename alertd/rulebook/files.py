@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ from alertd.rulebook.findings import Finding
 MOST_FILES = 5_000
 LARGEST = 1024 * 1024
 _ENDINGS = (".yaml", ".yml")
+_LEVELS_UP = 5
 
 # Files that have no rules, by name, and what they have; a rulebook has one of each, at the top of its folder.
 SPECIAL = {f"{what}.{ending}": what for what in ("receivers", "calendars") for ending in ("yaml", "yml")}
@@ -39,11 +40,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of one rulebook: those with rules, those without by what they have, and what is wrong with their places."""
+    """The files of one rulebook: those with rules, those without by what they have, and what is wrong with their places.
+
+    `sought` is where those without rules were looked for, in words; `whole` whether all rules are there that they are about.
+    """
 
     rules: tuple[Source, ...]
     special: Mapping[str, Source] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    sought: str = ""
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Texts:
     rules: tuple[Text, ...]
     special: Mapping[str, Text] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    sought: str = ""  # where those in `special` were looked for, in words
+    whole: bool = True  # whether all rules are there that those in `special` are about
 
     @cached_property
     def digest(self) -> str:
@@ -83,8 +91,11 @@ class Texts:
         return {each.name: each.text for each in (*self.rules, *self.special.values()) if each.text is not None}
 
 
-def gather(paths: Iterable[Path], *, most: int = MOST_FILES) -> Sources:
-    """The files of a folder, or single files with those beside the first that have no rules; RulebookError if there is none."""
+def gather(paths: Iterable[Path], *, most: int = MOST_FILES, upwards: bool = False) -> Sources:
+    """The files of a folder, or single files with those beside the first that have no rules; RulebookError if there is none.
+
+    `upwards`: where the folder has no special file, those of the nearest one above it that has, up to the repository's own.
+    """
     given = tuple(paths)
     found = [source for path in given for source in islice(_sources(path), most + 1)]
     if len(found) > most:
@@ -96,13 +107,15 @@ def gather(paths: Iterable[Path], *, most: int = MOST_FILES) -> Sources:
             f"there are no rule files in {where}; rules are kept in files that end in .yaml, "
             'and where no rules are meant one of them says so: "rules: []"'
         )
-    return _with_special(rules, _special(given, found))
+    sources = _with_special(rules, _special(given, found, upwards=upwards))
+    whole = len(given) == 1 and given[0].is_dir() and all(each in found for each in sources.special.values())
+    return replace(sources, sought=_sought(given[0], upwards=upwards), whole=whole)
 
 
 def read(sources: Sources) -> Texts:
     """The texts of the files, each with the reason why it is not read if so."""
     special = {kind: _read(source) for kind, source in sources.special.items()}
-    return Texts(tuple(_read(source) for source in sources.rules), special, sources.findings)
+    return Texts(tuple(_read(source) for source in sources.rules), special, sources.findings, sources.sought, sources.whole)
 
 
 def recall(files: Mapping[str, str]) -> Texts:
@@ -135,7 +148,7 @@ class _Refused(Exception):
 
 
 def _sources(path: Path) -> Iterator[Source]:
-    root = path.resolve()
+    root = Path(os.path.realpath(path))  # resolve() raises RuntimeError for a link that leads to itself
     if root.is_file() or (root.exists() and not root.is_dir()):
         yield Source(root, _shown(path), path.name, root.parent)
     elif root.is_dir():
@@ -150,7 +163,7 @@ def _below(folder: Path, root: Path) -> Iterator[Source]:
         links = [name for name in folders if Path(place, name).is_symlink()]
         for name in sorted([*filter(_is_ours, names), *links]):
             below = Path(place, name).relative_to(root)
-            if name in links and Path(place, name).resolve().is_relative_to(root):
+            if name in links and Path(os.path.realpath(Path(place, name))).is_relative_to(root):
                 continue  # what it links to is read where it stands
             yield Source(root / below, _shown(folder / below), _shown(below), root)
 
@@ -164,13 +177,42 @@ def _unreadable(problem: OSError) -> None:
     raise RulebookError(f"the folder {_shown(Path(problem.filename))} cannot be read: {problem.strerror}")
 
 
-def _special(given: tuple[Path, ...], found: list[Source]) -> list[Source]:
-    """All files that are called so; beside a single file those in its folder."""
-    if any(path.is_dir() for path in given):
-        return [each for each in found if each.path.name in SPECIAL]
-    folder = given[0].parent
-    beside = (folder / name for name in SPECIAL)
-    return [Source(each.absolute(), _shown(each), each.name, folder.resolve()) for each in beside if each.exists()]
+def _special(given: tuple[Path, ...], found: list[Source], *, upwards: bool) -> list[Source]:
+    """All files that are called so; beside a single file those in its folder, and none at its top, those above it."""
+    folder = _folder(given[0])
+    inside = [each for each in found if each.path.name in SPECIAL]
+    if not any(path.is_dir() for path in given):
+        inside = _specials_of(folder, folder)
+    if not upwards or any("/" not in each.name for each in inside):
+        return inside
+    above = (_specials_of(place, _as_given(place, folder)) for place in _above(Path(os.path.realpath(folder))))
+    return [*next(filter(None, above), []), *inside]
+
+
+def _specials_of(folder: Path, shown: Path) -> list[Source]:
+    root, there = Path(os.path.realpath(folder)), (name for name in SPECIAL if (folder / name).exists())
+    return [Source((folder / name).absolute(), _shown(shown / name), name, root) for name in there]
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _above(folder: Path) -> Iterator[Path]:
+    """The folders above, nearest first, up to the top of a repository."""
+    for below, place in zip((folder, *folder.parents), folder.parents[:_LEVELS_UP], strict=False):
+        if (below / ".git").exists():
+            return
+        yield place
+
+
+def _as_given(place: Path, folder: Path) -> Path:
+    """A folder above another one, absolute or not as that one was given."""
+    return place if folder.is_absolute() else Path(os.path.relpath(place))
+
+
+def _sought(given: Path, *, upwards: bool) -> str:
+    return f"in {_shown(_folder(given))}{' or above it' if upwards else ''}"
 
 
 def _with_special(rules: tuple[Source, ...], candidates: list[Source]) -> Sources:
@@ -207,7 +249,7 @@ def _bytes(source: Source) -> bytes:
 
 def _inside(source: Source) -> Path:
     """Where a link leads."""
-    target = Path(os.path.realpath(source.path))  # resolve() raises RuntimeError for a link that leads to itself
+    target = Path(os.path.realpath(source.path))
     if not target.is_relative_to(source.root):
         raise _Refused("it is a link that leads out of the rules folder; put the file itself there")
     return target

@@ -18,7 +18,10 @@ _BEFORE = 50  # of them before the caret
 _LONGEST = 400  # characters of a message, and of a source line in JSON
 
 # Credentials that people paste where a name belongs: they must not reach the log of a CI run.
-_SECRET = re.compile(r"(?:hooks\.slack\.com/\w+/|xox[a-z]-|xapp-|://[^/\s:@\"']+:)([^\s\"'@,}\]]{4,})")
+_SECRET = re.compile(
+    r"(?:hooks\.slack\.com/\w+/|xox[a-z]-|xapp-|://[^/\s:@\"']+:(?=\S*@)|[Bb]earer\s+|[?&](?:access_)?(?:token|key|secret)="
+    r"|\b\w*(?:token|password|passwd|secret|api_?key)[\"']?\s*[:=]\s*[\"']?)((?!_)[^\s\"',}\]]{4,})"
+)
 
 
 @dataclass(frozen=True)

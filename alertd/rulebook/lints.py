@@ -35,8 +35,11 @@ def lint(draft: Draft, rule: Rule, known: Known) -> Iterator[Problem]:
     yield from _hidden(draft, rule)
     yield from _hovering(draft, rule)
     yield from _gaps(draft, rule)
+    yield from _rounded(draft, rule)
+    yield from _every_minute(draft, rule)
     yield from _too_old(draft, rule)
     yield from _beyond(draft, rule)
+    yield from _unchanged(draft, rule)
     yield from _idle(draft, rule)
     yield from _expecting(draft, rule)
     yield from _escalating(draft, rule)
@@ -135,6 +138,22 @@ def _gaps(draft: Draft, rule: Rule) -> Iterator[Problem]:
     yield _warning(message, draft.trail("window"))
 
 
+def _rounded(draft: Draft, rule: Rule) -> Iterator[Problem]:
+    """A `for` that is over only at a check later than it says."""
+    if not rule.report and 0 < rule.hold < rule.every:
+        every = format_duration(rule.every)
+        message = f"it is checked every {every}, so this fires at the second check, as for: {every} would; check more often"
+        yield _warning(f"{message}, or write for: {every}", draft.trail("for"), every)
+
+
+def _every_minute(draft: Draft, rule: Rule) -> Iterator[Problem]:
+    """A report that was meant once."""
+    minute, _, rest = rule.cron.expression.partition(" ") if rule.cron else ("", "", "")
+    if rule.report and minute in ("*", "*/1"):
+        message = f'this report is told every minute of the hours that it names; once an hour is written "0 {rest}"'
+        yield _warning(message, draft.trail("cron"), f"0 {rest}")
+
+
 def _too_old(draft: Draft, rule: Rule) -> Iterator[Problem]:
     """A limit that nothing in the window can be old enough to pass."""
     if rule.timestamp != "createdAt" or rule.lookback is not None or not _plain(rule) or rule.direction != "above":
@@ -177,6 +196,25 @@ def _bounds(rule: Rule) -> tuple[float, float]:
     return (-1.0 if rule.compare.names[0] == "change" else float("-inf")), float("inf")
 
 
+def _unchanged(draft: Draft, rule: Rule) -> Iterator[Problem]:
+    """A limit on a change that is passed where nothing has changed: its sign was forgotten, or is one too many."""
+    for limit in rule.limits if rule.compare.names[0] == "change" else ():
+        passed = limit.value > 0 if limit.direction == "below" else -1 <= limit.value < 0
+        if passed and limit.direction != "outside":
+            said = f"{limit.direction} {spell_value(limit.value, Unit.FRACTION)} holds also when nothing has changed (0 %)"
+            meant = f"{-limit.value * 100:.6g}%" if abs(limit.value) < 1 else None
+            advice = f"for {_amount(limit, rule)} write {limit.direction}: {meant}" if meant else "a fall has a minus: -50%"
+            yield _warning(f"{said}; {advice}", _level(draft, limit, limit.direction), meant)
+
+
+def _amount(limit: Limit, rule: Rule) -> str:
+    """How far a change goes, sign aside: `half as many`, `30 % more`."""
+    if limit.direction == "below" and limit.value == 0.5:
+        return "half as many" if rule.measure.counts else "half as much"
+    less = "fewer" if rule.measure.counts else "less"
+    return f"{spell_value(abs(limit.value), Unit.FRACTION)} {less if limit.direction == 'below' else 'more'}"
+
+
 def _idle(draft: Draft, rule: Rule) -> Iterator[Problem]:
     """Keys that change nothing."""
     if "no_data" in draft.given and rule.no_data is not None and _always_has_a_value(rule):
@@ -185,6 +223,8 @@ def _idle(draft: Draft, rule: Rule) -> Iterator[Problem]:
     looks_back = rule.cron or rule.lookback or rule.compare.names[0] in ("change", "usual")
     if "timezone" in draft.given and not looks_back:
         message = "nothing in this rule goes by a time zone: neither cron nor a calendar window nor a comparison; remove it"
+        if rule.calendar is not None:
+            message += f" ({rule.calendar.name} brings its own, {rule.calendar.timezone})"
         yield _warning(message, draft.trail("timezone"), at_key=True)
 
 

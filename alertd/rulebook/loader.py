@@ -6,6 +6,7 @@ import gc
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ from alertd.rulebook.reading import read_rules
 from alertd.rulebook.receivers import Roster, read_receivers
 from alertd.rulebook.relations import Known
 from alertd.rulebook.revision import find_commit, find_revision
+from alertd.rulebook.routing import idle_routes
 from alertd.rulebook.rule import Rule, Rulebook
 
 _TOLD = 3  # errors in one message; all of them are in the findings
@@ -46,21 +48,25 @@ class Memory:
     pages: dict[_Key, _Page] = field(default_factory=dict)
 
 
-def load(folder: Path, *, revision: str | None = None) -> Rulebook:
+def load(folder: Path, *, revision: str | None = None, upwards: bool = False) -> Rulebook:
     """The rulebook of a folder or a single file; RulebookError with all findings of all its files if it has errors.
 
-    The revision is asked of git where it is not given.
+    The revision is asked of git where it is not given. `upwards`: receivers and calendars may stand in a folder above.
     """
-    texts = read(gather([folder]))
+    texts = read(gather([folder], upwards=upwards))
     return build(texts, revision or find_revision(folder, find_commit(folder), texts.files))
 
 
-def inspect(paths: Path | Sequence[Path], *, revision: str | None = None) -> tuple[Rulebook | None, tuple[Finding, ...]]:
+def inspect(
+    paths: Path | Sequence[Path], *, revision: str | None = None, upwards: bool = False
+) -> tuple[Rulebook | None, tuple[Finding, ...]]:
     """The rulebook, None if it has errors, and everything there is to say about its files, warnings too.
 
+    `upwards`: receivers and calendars may stand in a folder above.
     RulebookError only if there is nothing to look at: no such folder, no rule file in it, far too many files.
     """
-    return _assemble(read(gather([paths] if isinstance(paths, Path) else paths)), revision, Memory())
+    sources = gather([paths] if isinstance(paths, Path) else paths, upwards=upwards)
+    return _assemble(read(sources), revision, Memory())
 
 
 def build(texts: Texts, revision: str | None, memory: Memory | None = None) -> Rulebook:
@@ -88,7 +94,7 @@ class _Beside:
 
 
 def _assemble(texts: Texts, revision: str | None, memory: Memory) -> tuple[Rulebook | None, tuple[Finding, ...]]:
-    beside = _beside(texts.special)
+    beside = _beside(texts)
     with _circles_ignored():
         memory.pages = dict(_pages(texts, beside, memory.pages))
     pages = memory.pages.values()
@@ -97,8 +103,11 @@ def _assemble(texts: Texts, revision: str | None, memory: Memory) -> tuple[Ruleb
     findings = [*texts.findings, *beside.findings, *_twice(claims), *_strangers(mentions, {each.rule for each in claims})]
     findings += [finding for page in pages for finding in page.findings]
     rules = {rule.id: rule for page in pages for rule in page.rules}
+    findings += _quiet_in_circles(rules, mentions)
     if not rules and not errors(findings):
         findings.append(_without_rules(texts, pages))
+    if texts.whole and not errors(findings):
+        findings += idle_routes(beside.roster, rules.values())
     arranged = arrange(findings)
     if errors(arranged):
         return None, arranged
@@ -106,9 +115,21 @@ def _assemble(texts: Texts, revision: str | None, memory: Memory) -> tuple[Ruleb
     return Rulebook(rules, roster.receivers, roster.fallback, revision, roster.routes), arranged
 
 
-def _beside(special: Mapping[str, Text]) -> _Beside:
+def _quiet_in_circles(rules: Mapping[str, Rule], mentions: Iterable[Finding]) -> Iterator[Finding]:
+    """Rules that keep each other quiet: while all of them fire nobody would be told of any."""
+    try:
+        TopologicalSorter({name: rule.quiet_while for name, rule in rules.items()}).prepare()
+    except CycleError as problem:
+        circle = problem.args[1]
+        message = f"these keep each other quiet, so nobody is told while all fire: {', '.join(circle[:-1])}; remove one of them"
+        yield from (replace(each, message=message, rule=None) for each in mentions if each.rule in circle)
+
+
+def _beside(texts: Texts) -> _Beside:
+    special = texts.special
+    absent = {what: texts.sought for what in ("receivers", "calendars") if texts.sought and what not in special}
     roster, calendars = _roster(special.get("receivers")), _calendars(special.get("calendars"))
-    known = Known(roster.names, calendars.calendars, calendars.names, roster.routes)
+    known = Known(roster.names, calendars.calendars, calendars.names, roster.routes, absent)
     key = tuple((what, text.digest) for what, text in sorted(special.items()))
     return _Beside(roster, known, key, roster.findings + calendars.findings)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+_FEW = 8  # names that are listed; more help nobody
+
 
 class Misfit(ValueError):
     """A value that does not fit. `trail` leads from it to the part that is wrong; `at_key`: the key itself is."""
@@ -24,3 +28,8 @@ def show(value: object) -> str:
     text = str(value)
     text = text if len(text) <= 60 else text[:59] + "…"
     return f'"{text}"' if isinstance(value, str) else text
+
+
+def few(names: Collection[str]) -> str:
+    """The names there are, as the end of a message that one is not among them; nothing where they are many, or none."""
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}" if 0 < len(names) <= _FEW else ""

@@ -12,13 +12,20 @@ from alertd.clock import DAY, SECOND, Duration
 from alertd.durations import format_duration, parse_duration
 from alertd.reporting.properties import PROPERTIES, Kind, suggest
 from alertd.rulebook import shapes
-from alertd.rulebook.lookback import CalendarWindow, parse_lookback
+from alertd.rulebook.lookback import KEYS, CalendarWindow, parse_lookback
 from alertd.rulebook.misfit import Misfit, show
 from alertd.rulebook.schedules import Cron, parse_cron
 from alertd.rulebook.shapes import Shape
 from alertd.rulebook.zones import read_zone
 
 LONGEST = 366 * DAY
+_SPOKEN = {
+    **{key: f"{{{key}: -1}}" for key in KEYS},
+    **{f"last {unit}": f"{{{key}: -1}}" for key, unit in KEYS.items()},
+    **{f"this {unit}": f"{{{key}: 0}}" for key, unit in KEYS.items()},
+    "yesterday": "{calendar_day: -1}",
+    "today": "{calendar_day: 0}",
+}
 TIMES = tuple(each.name for each in PROPERTIES.values() if each.kind is Kind.TIME)
 
 _SPELLED = re.compile(r"(?<=\d)(w|d|h|m|s)(?:eeks?|ays?|ours?|rs?|in(?:ute)?s?|ec(?:ond)?s?)?(?=\d|$)")
@@ -57,6 +64,10 @@ Lookback: TypeAlias = Duration | CalendarWindow
 
 
 def _window(raw: object) -> Lookback:
+    meant = _SPOKEN.get(raw.casefold()) if isinstance(raw, str) else None
+    if meant:
+        message = f"{show(raw)} is not a duration; whole hours, days and weeks of the calendar are written like {meant}"
+        raise Misfit(message, suggestion=meant)
     if not isinstance(raw, dict):
         return _duration(10 * SECOND)(raw)
     return parse_lookback(raw, "UTC")  # the rule's own zone is known only with its other keys

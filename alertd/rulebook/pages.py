@@ -34,9 +34,10 @@ _LEFT_OUT = {
 }
 
 
-def renew(page: str) -> str:
-    """The page with every table between its marks written anew; KeyError where a mark names no table."""
-    return _PART.sub(lambda found: f"{found[1]}{TABLES[found['name']]()}{found[3]}", page)
+def renew(page: str, tables: Mapping[str, Callable[[], str]] | None = None) -> str:
+    """The page with every table between its marks written anew, by default those below; KeyError for one that there is not."""
+    known = TABLES if tables is None else tables
+    return _PART.sub(lambda found: f"{found[1]}{known[found['name']]()}{found[3]}", page)
 
 
 def _keys_of_rules(*, shared: bool) -> str:
@@ -53,8 +54,9 @@ def _keys_of_rules(*, shared: bool) -> str:
     return _table(("key", "what stands there", "meaning", "left out", "example"), rows)
 
 
-def _keys(model: type[Entry], found: Mapping[str, Any]) -> str:
-    properties = found["$defs"][model.__name__]["properties"]
+def table_of(model: type[Entry], found: Mapping[str, Any]) -> str:
+    """The keys of a model, which stands among the `$defs` of a schema or is all of it."""
+    properties = found.get("$defs", {}).get(model.__name__, found)["properties"]
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     rows = (
         (_code(key), _kind(field, properties[key]), str(field.description), _example(key, field.examples))
@@ -141,15 +143,15 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "keys of a rule alone": lambda: _keys_of_rules(shared=False),
     "keys of rules and defaults": lambda: _keys_of_rules(shared=True),
-    "keys of a limit": lambda: _keys(LimitEntry, schema()),
-    "keys of escalate": lambda: _keys(EscalateEntry, schema()),
+    "keys of a limit": lambda: table_of(LimitEntry, schema()),
+    "keys of escalate": lambda: table_of(EscalateEntry, schema()),
     "measures": _measures,
     "comparisons": _comparisons,
     "properties": _properties,
     "operations": _operations,
-    "keys of a calendar": lambda: _keys(CalendarEntry, calendars_schema()),
+    "keys of a calendar": lambda: table_of(CalendarEntry, calendars_schema()),
     "channels": _channels,
-    "keys of a route": lambda: _keys(RouteEntry, receivers_schema()),
+    "keys of a route": lambda: table_of(RouteEntry, receivers_schema()),
 }
 
 

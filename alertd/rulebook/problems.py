@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from alertd.reporting.properties import suggest
+from alertd.rulebook.elsewhere import meant_key
 from alertd.rulebook.findings import Finding, Severity
 from alertd.rulebook.located import Document, Trail
 from alertd.rulebook.misfit import Misfit, show
@@ -98,6 +99,8 @@ def unknown_key(key: str, model: type[BaseModel], noun: str, trail: Trail = ()) 
     if model is Defaults and key in known_keys(RuleEntry):
         return Problem(f'"{key}" cannot stand in defaults; each rule has its own', trail, at_key=True)
     message = f"{show(key)} is not a key of {noun}"
+    if elsewhere := meant_key(key, known):
+        return Problem(f"{message}; {elsewhere.told}", trail, elsewhere.key, at_key=True)
     if len(known) <= _ORDINARY:
         message += f"; it has {', '.join(known)}"
     return Problem(message, trail, suggest(key, known), at_key=True)

@@ -19,7 +19,7 @@ from alertd.rulebook.problems import Problem, known_keys, unknown_key, validate
 from alertd.rulebook.relations import Known, build_comparison, related
 from alertd.rulebook.rule import Escalation, Limit, Rule
 
-_ENOUGH = 100  # findings in one file, after which the rest is not looked at
+_ENOUGH = 100  # errors in one file, after which the rest is not looked at
 
 # Keys that go into the rule as they are; the others need a word with each other first.
 _BUILT = {"notify", "as_waited", "title", "compare", "calendar", "escalate", "no_data", "every", "cron", "window"}
@@ -65,7 +65,7 @@ def read_rules(document: Document, file: str, known: Known) -> Reading:
         others = enumerate(draft.entry.quiet_while or ())
         mentions += [Claim(other, document, draft.trail("quiet_while", place)) for place, other in others]
         claims += [Claim(name, document, ("rules", index, "id"))] if name else []
-        if len(findings) > _ENOUGH:
+        if sum(each.severity == "error" for each in findings) > _ENOUGH:
             break
     return Reading(tuple(rules), tuple(claims), tuple(findings), tuple(mentions))
 
@@ -130,7 +130,7 @@ def _given(key: str, raw: dict[str, Any]) -> bool:
 
 def _rule(draft: Draft, document: Document, file: str, known: Known, *, broken: bool) -> tuple[Rule | None, list[Problem]]:
     limits, problems = checks.limits(draft)
-    problems += [*checks.complete(draft), *checks.waiting(draft), *strangers(draft, known.receivers)]
+    problems += [*checks.complete(draft), *checks.waiting(draft), *strangers(draft, known)]
     problems += related(draft, known)
     if broken or not (limits or draft.entry.report) or any(each.severity == "error" for each in problems):
         return None, problems

@@ -12,7 +12,7 @@ from alertd.facts import Level
 from alertd.reporting.properties import suggest
 from alertd.rulebook.findings import Finding
 from alertd.rulebook.located import Document
-from alertd.rulebook.misfit import Misfit, show
+from alertd.rulebook.misfit import Misfit, few, show
 from alertd.rulebook.model import ReceiversFile, RouteEntry
 from alertd.rulebook.problems import Problem, empty, known_keys, translate, unknown_key, validate
 from alertd.rulebook.rule import Receiver, Route
@@ -33,6 +33,7 @@ class Roster:
     findings: tuple[Finding, ...] = ()
     routes: tuple[Route, ...] = ()
     mentions: tuple[Finding, ...] = ()  # where routes name rules
+    matches: tuple[Finding, ...] = ()  # where the routes say what they match, in their order
 
 
 def read_receivers(document: Document) -> Roster:
@@ -60,14 +61,16 @@ def read_receivers(document: Document) -> Roster:
     findings = tuple(each.locate(document) for each in problems)
     named = ((index, route.rule) for index, route in routes.items() if route.rule)
     mentions = tuple(document.finding(("routes", index, "match", "rule"), "", rule=rule) for index, rule in named)
-    return Roster(found, data.get("fallback"), frozenset(given), findings, tuple(routes.values()), mentions)
+    matches = tuple(document.finding(("routes", index, "match"), "", severity="warning") for index in routes)
+    return Roster(found, data.get("fallback"), frozenset(given), findings, tuple(routes.values()), mentions, matches)
 
 
 def _fallback(data: dict[str, Any], given: dict[str, Any]) -> list[Problem]:
     name = data.get("fallback")
     if "fallback" not in data or (isinstance(name, str) and name in given):
         return []
-    return [Problem(f"fallback: there is no receiver {show(name)}", ("fallback",), suggest(name, given))]
+    meant = suggest(name, given)
+    return [Problem(f"fallback: there is no receiver {show(name)}{'' if meant else few(given)}", ("fallback",), meant)]
 
 
 def _routes(raw: object, receivers: dict[str, Any]) -> tuple[dict[int, Route], list[Problem]]:
@@ -94,7 +97,8 @@ def _route(raw: object, receivers: dict[str, Any]) -> tuple[Route | None, list[P
             problems.append(Problem(f'a route needs "{key}", as in {{match: {{team: support}}, to: pager}}'))
     for name in entry.to or ():
         if name not in receivers:
-            problems.append(Problem(f"there is no receiver {show(name)}", ("to",), suggest(name, receivers)))
+            meant = suggest(name, receivers)
+            problems.append(Problem(f"there is no receiver {show(name)}{'' if meant else few(receivers)}", ("to",), meant))
     if problems or entry.match is None or entry.to is None:
         return None, problems
     labels = {key: value for key, value in entry.match.items() if key not in _OF_RULES}
@@ -109,6 +113,10 @@ def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:
     except Misfit as problem:
         problems.append(Problem(str(problem), (), problem.suggestion, at_key=True))
     kinds = channels.names()
+    if isinstance(raw, dict) and (kind := _kind_of_options(raw)):
+        options = ", ".join(f"{key}: ..." for key in raw)
+        message = f"the kind of channel is missing; write {{{kind}: {{{options}}}}}"
+        return None, [*problems, Problem(message, (next(iter(raw)),), at_key=True)]
     if not isinstance(raw, dict) or len(raw) != 1:
         message = f"a receiver has one kind of channel with its options; the kinds are {', '.join(kinds)}"
         return None, [*problems, Problem(message)]
@@ -120,6 +128,14 @@ def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:
         return None, [*problems, Problem(f"{kind} needs its options, as keys with values", (kind,))]
     receiver, more = _channel(name, kind, options)
     return (None if problems else receiver), problems + [each.below(kind) for each in more]
+
+
+def _kind_of_options(raw: dict[str, Any]) -> str | None:
+    """The kind of channel whose options stand where the kind belongs, if they are those of one kind."""
+    kinds = channels.names()
+    if not raw or raw.keys() & set(kinds):
+        return None
+    return next((kind for kind in kinds if raw.keys() <= {*known_keys(channels.find(kind)), SEND_RESOLVED}), None)
 
 
 def _channel(name: str, kind: str, options: dict[str, Any]) -> tuple[Receiver | None, list[Problem]]:

@@ -25,12 +25,21 @@ _NOT_IN_REPORTS = ("warning", "critical", "for", "keep_firing", "reopen_within",
 
 @dataclass(frozen=True)
 class Known:
-    """What other files name: None where a file is so wrong that nobody can tell."""
+    """What other files name: None where a file is so wrong that nobody can tell.
+
+    `absent`: which of `receivers` and `calendars` have no file at all, and where it was looked for, in words.
+    """
 
     receivers: Collection[str] | None = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     calendar_names: Collection[str] | None = ()
     routes: tuple[Route, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def none(self, what: str) -> str:
+        """Why there is not one receiver or calendar."""
+        place = self.absent.get(what)
+        return f"{what}.yaml names none" if place is None else f"there is no {what}.yaml {place}"
 
 
 def build_comparison(entry: RuleEntry) -> tuple[Comparison | None, list[Problem]]:
@@ -114,7 +123,7 @@ def _escalation(draft: Draft) -> Iterator[Problem]:
 def _calendar(draft: Draft, known: Known) -> Iterator[Problem]:
     name = draft.entry.calendar
     if name is not None and known.calendar_names is not None and name not in known.calendar_names:
-        why = "" if known.calendar_names else "; calendars.yaml names none"
+        why = "" if known.calendar_names else f"; {known.none('calendars')}"
         meant = suggest(name, known.calendar_names)
         yield Problem(f"there is no calendar {show(name)}{why}", draft.trail("calendar"), meant)
 
@@ -132,6 +141,9 @@ def _report(draft: Draft) -> Iterator[Problem]:
             lacks = "has no levels" if key in LEVELS else f'has no use for "{key}"'
             message = f'a report is told at every check and {lacks}; remove "{key}", or "report: true"'
             yield Problem(message, draft.trail(key), at_key=True)
+    if draft.entry.by == CONVERSATION:
+        message = "a report is about groups that last, or all together; single conversations are what alerts are for"
+        yield Problem(message, draft.trail("by"))
     if draft.compare and draft.compare.own_limits:
         message = f'a report has no levels, and {draft.compare.names[0]} brings its own; remove "compare", or "report: true"'
         yield Problem(message, draft.trail("compare"), at_key=True)

@@ -74,7 +74,7 @@ def _folder(place: Path) -> Path:
 
 def _named(place: Path) -> str | None:
     """The commit after which one of the folders is named."""
-    return next((name for name in reversed(place.resolve().parts) if _COMMIT.fullmatch(name)), None)
+    return next((name for name in reversed(Path(os.path.realpath(place)).parts) if _COMMIT.fullmatch(name)), None)
 
 
 def _blobs(listed: str) -> dict[str, tuple[str, str]]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from alertd import measures
+from alertd.durations import parse_duration
 from alertd.errors import QueryError
 from alertd.facts import CONVERSATION, Level
 from alertd.measures.base import Measure
@@ -26,6 +27,9 @@ from alertd.rulebook.shapes import Shape
 LEVELS = (Level.WARNING, Level.CRITICAL)
 IDS = tuple(each.name for each in PROPERTIES.values() if each.kind is Kind.ID and each.name != "id")
 
+# What people write who know percentiles, or functions, from elsewhere.
+_PERCENTILE = re.compile(r"p\d|perc|pct|quantile|\d+th")
+_CALLED = re.compile(r"(\w+)\((\w+)\)")
 _NAME = re.compile(shapes.NAME)
 _LARGEST_ID = 2**53  # up to which a float tells whole numbers apart
 
@@ -115,22 +119,51 @@ def _measure(raw: object) -> Measure:
     try:
         return measures.build(raw)
     except QueryError as problem:
-        raise _misfit(problem) from problem
+        if str(problem).startswith("there is no measure"):
+            raise _no_measure(problem, raw) from problem
+        raise _misfit(problem, raw) from problem
+
+
+def _no_measure(problem: QueryError, raw: str | dict[str, Any]) -> Misfit:
+    """The same with the measures that there are, or how the one is written that was probably meant."""
+    name = str(raw if isinstance(raw, str) else next(iter(raw)))
+    called = _CALLED.fullmatch(name)
+    if called and called[1] in measures.names():
+        return Misfit(str(problem), problem.path, suggestion=f"{{{called[1]}: {called[2]}}}", at_key=bool(problem.path))
+    if _PERCENTILE.match(name.casefold()):
+        message = f"{problem}; percentiles are p50 to p99, such as {{p90: timeToAgentResponseMillis}}"
+        return Misfit(message, problem.path, at_key=bool(problem.path))
+    meant = {"average": "mean", "avg": "mean"}.get(name.casefold(), problem.suggestion)
+    there = [each for each in measures.names() if not re.fullmatch(r"p\d\d", each)]
+    listed = "" if meant else f"; there are {', '.join(sorted([*there, 'p50 to p99']))}"
+    return Misfit(f"{problem}{listed}", problem.path, suggestion=meant, at_key=bool(problem.path))
 
 
 def _filter(raw: object) -> Filter:
     try:
         return parse_filter(raw)
     except QueryError as problem:
-        raise _misfit(problem) from problem
+        raise _misfit(problem, raw) from problem
 
 
-def _misfit(problem: QueryError) -> Misfit:
+def _misfit(problem: QueryError, raw: object) -> Misfit:
     """The same in our terms. A path that ends in a name which nobody knows means that name, not what stands under it."""
     last = problem.path[-1] if problem.path else 0
+    if "takes numbers" in str(problem) and (meant := _milliseconds(raw, problem.path)):
+        return Misfit(f"{problem}; the API counts in milliseconds, which are {meant}", problem.path, suggestion=meant)
     known = ("property", "operation", "values", *measures.names())
     at_key = isinstance(last, str) and last not in known
     return Misfit(str(problem), problem.path, suggestion=problem.suggestion, at_key=at_key)
+
+
+def _milliseconds(raw: Any, path: tuple[str | int, ...]) -> str | None:
+    """The milliseconds of a duration that stands at the end of a path, which leads there."""
+    for step in path:
+        raw = raw[step]
+    try:
+        return str(parse_duration(raw)) if isinstance(raw, str) else None
+    except ValueError:
+        return None
 
 
 def _comparison(raw: object) -> Raw:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from alertd.clock import Duration, Instant
-from alertd.reporting.properties import suggest
 from alertd.rulebook.misfit import Misfit, show
 
 FIRST_DATE = date(1900, 1, 1).toordinal()
@@ -17,6 +18,8 @@ EPOCH_DATE = date(1970, 1, 1).toordinal()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_ABBREVIATION = re.compile(r"[A-Z]{2,5}[-+]?\d*")
+_CLOSE = 0.75  # Munich and Zurich are 0.67, Berlin and Belin 0.91
 _NOWHERE = frozenset({"localtime", "posixrules", "Factory"})  # files beside those of zones; the first is the machine's own
 
 
@@ -72,8 +75,17 @@ def _names() -> frozenset[str]:
 
 
 def _meant(raw: str) -> str | None:
-    """The zone that is called so but for letter case, or is of that city, or whose name is close."""
+    """The zone that is called so but for letter case, or is of that city, or whose city is misspelt.
+
+    Another city of the same region is no misspelling, and short names such as CEST are close to many; for these it is None.
+    """
     names, text = sorted(_names()), "_".join(raw.split()).casefold()
     same = [name for name in names if name.casefold() == text]
-    cities = [name for name in names if name.rpartition("/")[2].casefold() == text]
-    return next(iter(same + cities), None) or suggest(text, names)
+    cities = {name.rpartition("/")[2].casefold(): name for name in reversed(names)}
+    city = text.rpartition("/")[2]
+    if same or text in cities:
+        return same[0] if same else cities[text]
+    if _ABBREVIATION.fullmatch(raw):
+        return None
+    close = get_close_matches(city, cities, n=1, cutoff=_CLOSE)
+    return cities[close[0]] if close else None

@@ -33,7 +33,7 @@ def find(paths: Sequence[Path]) -> tuple[Source, ...]:
 
 
 def load_cases(sources: Sequence[Source], book: Rulebook) -> tuple[tuple[Case, ...], tuple[Finding, ...]]:
-    """All tests of these files, and everything that is wrong with them."""
+    """All tests of the files that are right, and everything that is wrong with the others."""
     cases: list[Case] = []
     findings: list[Finding] = []
     for each in read(Sources(rules=tuple(sources))).rules:
@@ -41,7 +41,7 @@ def load_cases(sources: Sequence[Source], book: Rulebook) -> tuple[tuple[Case, .
         findings += unclear
         if document is not None and document.whole:
             some, wrong = read_cases(document, book)
-            cases += some
+            cases += [] if wrong else some
             findings += wrong
     return tuple(cases), arrange(findings)
 

@@ -13,10 +13,12 @@ from alertd.clock import SECOND, Duration, Instant
 from alertd.durations import parse_duration
 from alertd.facts import Kind, Level
 from alertd.reporting.properties import suggest
+from alertd.rulebook import shapes
 from alertd.rulebook.misfit import Misfit, show
 from alertd.rulebook.model import Entry
 from alertd.rulebook.moments import LONGEST, Span, intended_duration
 from alertd.rulebook.shapes import DURATION, Shape
+from alertd.rulebook.values import LEVELS
 from alertd.ruletests.case import Happening
 
 MOST_AT_ONCE = 10_000
@@ -135,20 +137,39 @@ def _scalar(raw: object) -> object:
     return raw
 
 
-Start = Annotated[Instant, PlainValidator(_start)]
+def _list_of_names() -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string"}, "minItems": 1}
+
+
+def _one_group() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1, "maxProperties": 1}
+
+
+def _stories() -> dict[str, Any]:
+    story = {"type": "array", "items": {"enum": [each.value for each in TELLING]}}
+    return {"anyOf": [story, {"type": "object", "additionalProperties": story}]}
+
+
+Start = Annotated[Instant, PlainValidator(_start), Shape(shapes.text(60), "moment with its time zone")]
 Time = Annotated[
     Duration, PlainValidator(_time), Shape(lambda: {"type": "string", "pattern": f"^-?{DURATION}$"}, "time of the test")
 ]
-Step = Annotated[Duration, PlainValidator(_step)]
-AtOnce = Annotated[int, PlainValidator(_count(1, MOST_AT_ONCE))]
-Calls = Annotated[int, PlainValidator(_count(0, 1_000_000))]
-Name = Annotated[str, PlainValidator(_name)]
-RuleIds = Annotated[tuple[str, ...], PlainValidator(_names)]
-Doing = Annotated[Happening, PlainValidator(_word(tuple(Happening), "event"))]
-Grade = Annotated[Level, PlainValidator(_word((Level.WARNING, Level.CRITICAL), "level"))]
-Stories = Annotated[dict[str | None, tuple[Kind, ...]], PlainValidator(_notices)]
-GroupKey = Annotated[str, PlainValidator(_group)]
-Raw = Annotated[Any, PlainValidator(_scalar)]
+Step = Annotated[Duration, PlainValidator(_step), Shape(shapes.duration, "duration")]
+AtOnce = Annotated[int, PlainValidator(_count(1, MOST_AT_ONCE)), Shape(shapes.whole(1, MOST_AT_ONCE), "whole number")]
+Calls = Annotated[int, PlainValidator(_count(0, 1_000_000)), Shape(shapes.whole(0, 1_000_000), "whole number")]
+Name = Annotated[str, PlainValidator(_name), Shape(shapes.text(200), "text, one line")]
+RuleIds = Annotated[tuple[str, ...], PlainValidator(_names), Shape(_list_of_names, "list of rule ids")]
+Doing = Annotated[
+    Happening, PlainValidator(_word(tuple(Happening), "event")), Shape(shapes.choice(Happening), "an [event](#events)")
+]
+Grade = Annotated[Level, PlainValidator(_word(LEVELS, "level")), Shape(shapes.choice(LEVELS), "warning or critical")]
+Stories = Annotated[
+    dict[str | None, tuple[Kind, ...]],
+    PlainValidator(_notices),
+    Shape(_stories, "list of [notices](#notices), or one for each receiver"),
+]
+GroupKey = Annotated[str, PlainValidator(_group), Shape(_one_group, "property and id")]
+Raw = Annotated[Any, PlainValidator(_scalar), Shape(shapes.limit, "value in the rule's unit")]
 
 
 class SeriesEntry(Entry):
@@ -179,7 +200,9 @@ class EventEntry(Entry):
     by: Span | None = Field(None, description="How much later rows become visible.", examples=["90s"])
     rule: Name | None = Field(None, description="The rule that is silenced.", examples=["slow-first-answer"])
     group: GroupKey | None = Field(None, description="The group that is silenced.", examples=[{"lastAgentId": 7}])
-    labels: dict[str, str] | None = Field(None, description="The labels of rules that are silenced.")
+    labels: dict[str, str] | None = Field(
+        None, description="The labels of rules that are silenced.", examples=[{"team": "support"}]
+    )
 
 
 class AlertEntry(Entry):
@@ -207,13 +230,25 @@ class CaseEntry(Entry):
 
     noun: ClassVar[str] = "a test"
 
-    name: Name | None = Field(None, description="What must happen, as a sentence.")
-    rules: RuleIds | None = Field(None, description="Ids of the rules that are checked; all where it is left out.")
-    start: Start | None = Field(None, description="When it begins, with the time zone.", examples=["2026-11-02T09:00:00Z"])
-    conversations: list[Any] | None = Field(None, description="What the API has to tell.")
-    during: list[Any] | None = Field(None, description="What happens meanwhile.")
-    expect: list[Any] | None = Field(None, description="What fires when.")
-    notices: Stories | None = Field(None, description="The whole story of each receiver, in order.")
+    name: Name | None = Field(
+        None, description="What must happen, as a sentence. Required.", examples=["fires once and resolves"]
+    )
+    rules: RuleIds | None = Field(
+        None, description="Ids of the rules that are checked; all where it is left out.", examples=[["slow-first-answer"]]
+    )
+    start: Start | None = Field(
+        None, description="When it begins, with the time zone. Required.", examples=["2026-11-02T09:00:00Z"]
+    )
+    conversations: list[Any] | None = Field(
+        None, description="What the API has to tell.", examples=[[{"each": "1m", "from": "0m", "to": "60m"}]]
+    )
+    during: list[Any] | None = Field(
+        None, description="What happens meanwhile.", examples=[[{"at": "80m", "do": "restart", "for": "3m"}]]
+    )
+    expect: list[Any] | None = Field(None, description="What fires when.", examples=[[{"at": "60m", "alerts": []}]])
+    notices: Stories | None = Field(
+        None, description="The whole story of each receiver, in order.", examples=[["opened", "resolved"]]
+    )
     calls: Calls | None = Field(None, description="So many calls at most.", examples=[48])
 
 

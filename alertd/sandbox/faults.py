@@ -82,7 +82,7 @@ def _kind(name: str) -> FaultKind:
         return FaultKind(name)
     except ValueError:
         meant = suggest(name, FaultKind)
-        hint = f"did you mean {meant}?" if meant else f"there are {', '.join(FaultKind)}"
+        hint = f'did you mean "{meant}"' if meant else f"there are {', '.join(FaultKind)}"
         raise ValueError(f'there is no fault "{name}"; {hint}') from None
 
 

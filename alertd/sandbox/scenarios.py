@@ -54,5 +54,5 @@ def _kind(name: str) -> ScenarioKind:
         return ScenarioKind(name)
     except ValueError:
         meant = suggest(name, ScenarioKind)
-        hint = f"did you mean {meant}?" if meant else f"there are {', '.join(ScenarioKind)}"
+        hint = f'did you mean "{meant}"' if meant else f"there are {', '.join(ScenarioKind)}"
         raise ValueError(f'there is no scenario "{name}"; {hint}') from None

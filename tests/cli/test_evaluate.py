@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from alertd.clock import HOUR, MINUTE, SECOND, iso, parse_instant
+from alertd.clock import HOUR, MINUTE, SECOND, SystemClock, iso, parse_instant
 from tests.cli.shell import Ran, alertd, sandbox
 
 TOKEN = "opens-the-sandbox-of-the-tests"
@@ -75,9 +75,9 @@ def served(tmp_path: Path, rules: Path) -> Iterator[tuple[Path, str]]:
         yield tmp_path, address
 
 
-def evaluate(served: tuple[Path, str], *arguments: str, token: str = TOKEN) -> Ran:
+def evaluate(served: tuple[Path, str], *arguments: str, token: str = TOKEN, **more: str) -> Ran:
     folder, address = served
-    variables = {"ALERTD_REPORTING__URL": address, "ALERTD_REPORTING__TOKEN": token}
+    variables = {"ALERTD_REPORTING__URL": address, "ALERTD_REPORTING__TOKEN": token} | more
     return alertd(folder, "evaluate", "--rules", "rules", *arguments, **variables)
 
 
@@ -90,7 +90,7 @@ def test_json_has_exactly_these_keys(served: tuple[Path, str]) -> None:
     assert ran.code == 0, ran.err
     assert list(ran.json) == ["as_of", "calls", "verdicts"]
     assert (ran.json["as_of"], parse_instant(ran.json["as_of"])) == (iso(AS_OF), AS_OF)
-    keys = ["rule", "group", "evidence", "value", "level", "conversations", "window", "reason"]
+    keys = ["rule", "group", "evidence", "value", "level", "conversations", "window", "reason", "closed"]
     assert all(list(each) == keys and list(each["window"]) == ["from", "to"] for each in ran.json["verdicts"])
 
 
@@ -145,7 +145,55 @@ def test_a_person_sees_values_with_units_and_the_calls(served: tuple[Path, str])
     lines = [line.split() for line in ran.out.splitlines()]
     assert lines[0] == ["rule", "group", "level", "value", "conversations", "why"]
     assert any(line[:3] == ["waits", "6", "critical"] and "20 min" in " ".join(line) for line in lines)
-    assert ran.err.splitlines() == [f"Asking for 2 rules as of {iso(AS_OF)} ...", "2 calls"]
+    assert ran.err.splitlines() == [
+        f"Asking for 2 rules as of {iso(AS_OF)} ...",
+        "waits: 1 conversation is ok; --json has them all",
+        "2 calls",
+    ]
+
+
+def test_single_conversations_that_are_fine_are_counted_only(served: tuple[Path, str]) -> None:
+    ran = evaluate(served, "waits", "--at", AT)
+    assert [line.split()[:3] for line in ran.out.splitlines()] == [["rule", "group", "level"], ["waits", "6", "critical"]]
+    assert "waits: 1 conversation is ok; --json has them all" in ran.err
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_on_a_narrow_terminal_no_id_is_broken(served: tuple[Path, str], columns: int) -> None:
+    name = "the-first-answer-to-hot-leads-of-the-pricing-page-takes-long"
+    text = RULES.replace("id: by-agent", f"id: {name}")
+    (served[0] / "rules" / "rules.yaml").write_text(text, encoding="utf-8")
+    ran = evaluate(served, "--at", AT, COLUMNS=str(columns))
+    lines = ran.out.splitlines()
+    assert sum(line.strip() == name for line in lines) == 2  # one for each agent
+    assert max(map(len, lines)) <= columns
+
+
+def test_a_rule_whose_calendar_is_closed_is_judged_and_that_is_told(served: tuple[Path, str]) -> None:
+    calendar = 'calendars: {berlin: {timezone: Europe/Berlin, weekly: {tue: "08:00-18:00", mon: "10:30-18:00"}}}'
+    (served[0] / "rules" / "calendars.yaml").write_text(calendar, encoding="utf-8")
+    (served[0] / "rules" / "rules.yaml").write_text(RULES.replace("id: how-many", "id: how-many, calendar: berlin"), "utf-8")
+    early, begun, late = (evaluate(served, "how-many", "--at", f"2026-03-02T{each}Z") for each in ("06:00", "10:00", "18:00"))
+    closed = "how-many: berlin is closed then, so the daemon does not check it; it opens "
+    assert early.err.splitlines()[-1] == f"{closed}Mon 10:30 (Europe/Berlin)"
+    assert late.err.splitlines()[-1] == f"{closed}Tue 08:00 (Europe/Berlin)"
+    assert begun.err.splitlines()[-1] == (
+        "how-many: berlin was not open yet when the window began, so the daemon does not check it then"
+    )
+    ran = evaluate(served, "how-many", "half", "--at", AT, "--json")
+    assert {each["rule"]: each["closed"] for each in ran.json["verdicts"]} == {"how-many": True, "half": False}
+
+
+def test_a_time_may_be_given_as_so_long_ago(served: tuple[Path, str]) -> None:
+    ran = evaluate(served, "how-many", "--at", "-2h", "--json")
+    (verdict,) = ran.json["verdicts"]
+    assert abs(SystemClock().now() - 2 * HOUR - verdict["window"]["to"]) < HOUR
+
+
+def test_an_unknown_rule_is_told_which_there_are_where_they_are_few(served: tuple[Path, str]) -> None:
+    ran = evaluate(served, "zzz")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == 'alertd: there is no rule "zzz"; there are by-agent, half, how-many, long-ago, no-answer, waits\n'
 
 
 def test_a_wrong_token_is_an_error_that_says_what_to_check(served: tuple[Path, str]) -> None:

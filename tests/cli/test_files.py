@@ -14,7 +14,10 @@ import yaml
 from alertd.shipped import shipped
 from tests.cli.shell import alertd, environment
 
-VERBS = ("run", "demo", "sandbox", "check", "evaluate", "status", "send-test", "kinds", "schema")
+VERBS = (
+    *("run", "demo", "sandbox", "init", "check", "test", "plan", "evaluate", "explain", "status", "ack", "silence"),
+    *("send-test", "kinds", "schema"),
+)
 
 MISTAKES = """\
 rules:
@@ -193,3 +196,13 @@ def test_the_schema_refuses_an_unknown_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["starter", "demo"])
 def test_what_ships_has_no_errors(name: str, tmp_path: Path) -> None:
     assert alertd(tmp_path, "check", str(shipped(f"rules/{name}"))).code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--fault", "429"), ("--scenario", "nobody"), ("--days", "-1"), ("--profile", "x")]
+)
+def test_a_sandbox_with_a_wrong_option_says_so_before_it_says_that_it_serves(option: str, value: str, tmp_path: Path) -> None:
+    ran = alertd(tmp_path, "sandbox", "--port", "0", option, value)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("alertd: --")
+    assert "http://" not in ran.err

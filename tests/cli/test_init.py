@@ -76,6 +76,29 @@ def test_the_rules_do_what_their_tests_say(made: Path) -> None:
     assert ran.err.startswith("2 tests passed")
 
 
+@pytest.mark.parametrize("path", ["rules", "rules/first.yaml"])
+def test_a_part_of_the_rules_can_be_checked_alone(made: Path, path: str) -> None:
+    ran = alertd(made, "check", path, "--strict")
+
+    assert (ran.code, ran.out, ran.err) == (0, "", "2 rules: 0 errors, 0 warnings\n")
+
+
+@pytest.mark.parametrize("path", ["rules", "rules/first.test.yaml"])
+@pytest.mark.parametrize("folder", [".", "rules", "elsewhere"])
+def test_a_part_of_the_tests_can_be_played_alone(made: Path, path: str, folder: str) -> None:
+    ran = alertd(made, "test", path, ALERTD_RULES=folder)
+
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.err.startswith("2 tests passed")
+
+
+def test_the_folder_that_the_daemon_would_load_is_looked_at_as_the_daemon_does(made: Path) -> None:
+    ran = alertd(made, "check", ALERTD_RULES="rules")
+
+    assert ran.code == 1
+    assert "there is no receivers.yaml in rules\n" in ran.out
+
+
 def test_the_rules_fit_into_the_budget(made: Path) -> None:
     assert alertd(made, "plan", "--rules", ".").code == 0
 

@@ -68,7 +68,7 @@ def test_json_has_the_calls_the_requests_and_the_verdict(rules: Path, tmp_path: 
 def test_for_people_it_says_the_same_in_words(rules: Path, tmp_path: Path) -> None:
     add(rules, "pricing")
     ran = alertd(tmp_path, "plan", "--rules", "rules")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, "Counted from the rules alone: nothing is known of the API yet.\n")
     assert (
         "2 rules in 2 requests: 1.2 calls a minute on average, at most 2 in any 60 s, of 54; 52.8 a minute are left" in ran.out
     )
@@ -171,3 +171,13 @@ def test_what_the_daemon_learned_counts(rules: Path, tmp_path: Path) -> None:
     ran = alertd(tmp_path, "plan", "--json", "--rules", "rules", ALERTD_STORE__URL=url)
     assert ran.err == ""
     assert {each["rules"][0]: each["calls"] for each in ran.json["requests"]} == {"first-answer": 2, "pricing": 1}
+    words = alertd(tmp_path, "plan", "--rules", "rules", ALERTD_STORE__URL=url)
+    assert words.err == "Counted with what alertd.db has learned of the API.\n"
+
+
+def test_the_window_of_a_shared_request_is_told_as_people_read_it(rules: Path, tmp_path: Path) -> None:
+    text = (rules / "rules.yaml").read_text(encoding="utf-8").replace("delay: 30s", "delay: 7m17s")
+    (rules / "later.yaml").write_text(text.replace("id: first-answer", "id: later"), encoding="utf-8")
+    ran = alertd(tmp_path, "plan", "--rules", "rules")
+    assert ran.code == 0
+    assert "  1 h 7 min  " in ran.out

@@ -56,6 +56,7 @@ def test_a_test_that_fails_shows_the_difference_and_ends_with_1(rules: Path, tmp
         "rules/a.test.yaml:2: notices of team\n    opened at 6m (first-answer warning, 5 min 30 s)\n  - resolved\n" in ran.out
     )
     assert "-> team: opened warning" in ran.out
+    assert "  - was expected and is missing    + is there and was not expected\n" in ran.out
     assert "1 test passed, 1 failed" in ran.err
 
 
@@ -65,6 +66,17 @@ def test_a_mistake_in_a_test_file_is_wrong_use(rules: Path, tmp_path: Path) -> N
     assert (ran.code, ran.out) == (2, "")
     assert 'rules/a.test.yaml:7:34: error: there is no rule "frist-answer"' in ran.err
     assert 'did you mean "first-answer"?' in ran.err
+
+
+@pytest.mark.parametrize("broken", ["tests: [", "tests: [{name: a}]", TESTS.format(rule="frist-answer", level="warning")])
+def test_a_broken_test_file_does_not_keep_the_others_from_being_played(rules: Path, tmp_path: Path, broken: str) -> None:
+    write(rules)
+    (rules / "b.test.yaml").write_text(broken, encoding="utf-8")
+    ran = alertd(tmp_path, "test", "--rules", "rules")
+    assert (ran.code, ran.out.count("✓")) == (2, 2)
+    assert "rules/b.test.yaml:" in ran.err.splitlines()[0]
+    assert "2 tests passed: " in ran.err
+    assert ran.err.endswith("alertd: the tests of rules/b.test.yaml were not played; what is wrong there is told above\n")
 
 
 def test_rules_that_cannot_be_loaded_are_findings(rules: Path, tmp_path: Path) -> None:

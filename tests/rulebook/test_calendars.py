@@ -269,3 +269,19 @@ def test_calendars_are_values_that_differ_in_any_part() -> None:
 def test_holidays_are_loaded_only_when_they_are_needed() -> None:
     program = "import sys, alertd.rulebook.calendars, alertd.rulebook.calendars_file; sys.exit('holidays' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "opens"),
+    [
+        ("2026-01-05T10:00:00Z", "2026-01-05T13:00:00Z"),  # a Monday, before eight in New York
+        ("2026-01-05T13:00:00Z", "2026-01-06T13:00:00Z"),  # it has just opened
+        ("2026-01-10T20:00:00Z", "2026-01-12T13:00:00Z"),
+    ],
+)
+def test_a_calendar_says_when_it_opens_next(after: str, opens: str) -> None:
+    assert OFFICE.opens(parse_instant(after)) == parse_instant(opens)
+
+
+def test_a_calendar_that_never_opens_says_so() -> None:
+    assert a_calendar("").opens(parse_instant("2026-01-05T10:00:00Z")) is None

@@ -148,7 +148,12 @@ MISTAKES = [
     (ZONE + "    weekly: {mon: []}", "4:19-21", "leave out a day on which it is closed", None),
     (ZONE + "    weekly:\n      mon:", "5:7-10", "leave out a day on which it is closed", None),
     (ZONE + HOURS + "    holidays: US-MASS", "5:15-22", 'there are no holidays "US-MASS"; US has AK, AL', "US-MA"),
-    (ZONE + HOURS + "    holidays: us-ma", "5:15-20", 'there are no holidays "us-ma"; write a country (DE)', "US-MA"),
+    (
+        ZONE + HOURS + "    holidays: us-ma",
+        "5:15-20",
+        'there are no holidays "us-ma"; write the code of a country',
+        "US-MA",
+    ),
     (ZONE + HOURS + "    holidays: US_MA", "5:15-20", 'there are no holidays "US_MA"', "US-MA"),
     (ZONE + HOURS + "    holidays: Atlantis", "5:15-23", 'there are no holidays "Atlantis"', None),
     (ZONE + HOURS + "    holidays: TV-X", "5:15-19", 'there are no holidays "TV-X"', None),

@@ -76,6 +76,12 @@ ODD = [
         "critical",
         "only 1 min of 1 h are new, so a value near this limit goes to and fro; add recover",
     ),
+    (rule(every="10m", for_="3m"), "3m", "it is checked every 10m, so this fires at the second check, as for: 10m would"),
+    (
+        rule(every="", cron='"* 8 * * mon-fri"', report="true"),
+        '"* 8 * * mon-fri"',
+        'this report is told every minute of the hours that it names; once an hour is written "0 8 * * mon-fri"',
+    ),
     (rule(every="30m", window="10m"), "10m", "it is checked every 30m and looks 10m back, so conversations between are never"),
     (rule(every="", cron='"*/30 * * * *"', window="10m"), "10m", "write window: 30m or longer"),
     (
@@ -94,6 +100,18 @@ ODD = [
     (rule(measure=SHARE, min_conversations="30", warning="{above: -5%}"), "-5%", "it is always above -5 %"),
     (rule(measure=SHARE, min_conversations="30", warning="{below: 120%}"), "120%", "it is always below 120 %"),
     (rule(compare="{change: {to: 7d}}", warning="{below: -100%}"), "-100%", "it is never below -100 %"),
+    (
+        rule(compare="{change: {to: 7d}}", warning="{below: 50%}"),
+        "50%",
+        "below 50 % holds also when nothing has changed (0 %); for half as many write below: -50%",
+    ),
+    (rule(compare="{change: {to: 7d}}", warning="{above: -30%}"), "-30%", "for 30 % more write above: 30%"),
+    (
+        rule(compare="{change: {to: 7d}}", measure="{sum: numAgentMessages}", warning="{below: 20%}"),
+        "20%",
+        "for 20 % less write below: -20%",
+    ),
+    (rule(compare="{change: {to: 7d}}", warning="{below: 150%}"), "150%", "holds also when nothing has changed (0 %)"),
     (rule(no_data="warning"), "no_data", "number of conversations is 0 without conversations, never without a value"),
     (rule(timezone="Europe/Berlin"), "timezone", "nothing in this rule goes by a time zone"),
     (
@@ -152,7 +170,11 @@ GOOD = [
     rule(every="", cron='"0 9 * * mon-fri"', window="1h"),
     rule(every="", cron='"0 8 * * mon"', window="{calendar_day: -1}"),
     rule(measure="waiting", window="10m", critical="{above: 9m}"),
-    rule(by="conversation", measure="waiting", window="10m", critical="{above: 5m}", for_="4m"),
+    rule(by="conversation", every="1m", measure="waiting", window="10m", critical="{above: 5m}", for_="4m"),
+    rule(every="10m", for_="10m"),
+    rule(every="10m", for_="0s"),
+    rule(every="", cron='"0 8 * * mon-fri"', report="true"),
+    rule(every="", cron='"* 8 * * mon-fri"', warning="{below: 5}"),
     rule(measure="waiting", window="1h", critical="{above: 5m}", for_="2h"),
     rule(measure="{sum: timeToCloseMillis}", warning="{above: 2h}"),
     rule(measure="{max: timeToCloseMillis}", timestamp="firstCloseAt", warning="{above: 2h}"),
@@ -161,6 +183,10 @@ GOOD = [
     rule(measure="{min: cqlScore}", warning="{below: 0}"),
     rule(measure=SHARE, min_conversations="30", warning="{above: 99%}"),
     rule(compare="{change: {to: 7d}}", warning="{above: 100%}"),
+    rule(compare="{change: {to: 7d}}", warning="{above: 0%}"),
+    rule(compare="{change: {to: 7d}}", warning="{below: 0%}"),
+    rule(compare="{change: {to: 7d}}", warning="{outside: 50%}"),
+    rule(compare="{change: {to: 7d}}", warning="{below: -50%}"),
     rule(no_data="keep"),
     rule(measure=ANSWERS, unanswered="as_waited", no_data="warning", warning="{above: 5m}"),
     rule(timezone="Europe/Berlin", compare="usual", warning="{outside: 4}"),
@@ -183,6 +209,13 @@ def test_a_count_that_can_never_be_below_is_told_what_was_meant() -> None:
     (finding,) = lints(rule(warning="{below: 0}"))
 
     assert finding.suggestion == "1"
+
+
+@pytest.mark.parametrize(("limit", "meant"), [("{below: 50%}", "-50%"), ("{above: -12.5%}", "12.5%"), ("{below: 150%}", None)])
+def test_a_change_whose_sign_was_forgotten_is_told_with_the_sign(limit: str, meant: str | None) -> None:
+    (finding,) = lints(rule(compare="{change: {to: 7d}}", warning=limit))
+
+    assert finding.suggestion == meant
 
 
 @pytest.mark.parametrize(
@@ -225,6 +258,16 @@ def test_a_rule_whose_calendar_is_closed_whenever_it_is_due_is_told(keys: dict[s
 
     assert [each.message for each in found if "so it is never checked" not in each.message] == []
     assert (found == []) == open_
+
+
+def test_a_time_zone_beside_a_calendar_is_told_that_the_calendar_has_one() -> None:
+    document, _ = compose(HOURS.replace("Europe/Berlin", "Asia/Tokyo"), "calendars.yaml")
+    assert document is not None
+    calendars = read_calendars(document)
+    known = Known(KNOWN.receivers, calendars.calendars, calendars.names)
+    (found,) = lints(rule(calendar="office-hours", timezone="Europe/Berlin"), known)
+
+    assert found.message.endswith("; remove it (office-hours brings its own, Asia/Tokyo)")
 
 
 @pytest.mark.parametrize("name", ["starter", "demo"])

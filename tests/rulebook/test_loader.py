@@ -56,6 +56,62 @@ def test_a_single_file_is_read_with_the_receivers_beside_it(tmp_path: Path) -> N
     assert set(load(tmp_path / "one.yaml").rules) == {"one"}
 
 
+@pytest.mark.parametrize("given", ["rules", "rules/team", "rules/team/one.yaml"])
+def test_receivers_above_what_is_looked_at_are_found_where_that_is_wanted(tmp_path: Path, given: str) -> None:
+    write(tmp_path, receivers=RECEIVERS)
+    write(tmp_path / "rules", team__one=rule("one"))
+    book, findings = inspect(tmp_path / given, upwards=True)
+
+    assert findings == ()
+    assert book is not None
+    assert set(book.receivers) == {"a"}
+    with pytest.raises(RulebookError, match=r'there is no receiver "a"; there is no receivers\.yaml in \S+$'):
+        load(tmp_path / given)
+
+
+def test_the_nearest_folder_above_counts_and_mistakes_in_it_are_told_at_their_place(tmp_path: Path) -> None:
+    write(tmp_path, receivers="receivers: {}")
+    write(tmp_path / "team", receivers=RECEIVERS + "fallback: b\n")
+    write(tmp_path / "team" / "rules", one=rule("one"))
+    _, (finding,) = inspect(tmp_path / "team" / "rules" / "one.yaml", upwards=True)
+
+    assert (finding.file, finding.line, finding.message) == (
+        f"{tmp_path}/team/receivers.yaml",
+        3,
+        'fallback: there is no receiver "b"; there is a',
+    )
+
+
+def test_places_above_are_told_as_the_folder_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, receivers="receivers: []")
+    write(tmp_path / "rules", one=rule("one"))
+
+    for start, given, told in ((tmp_path, "rules", "receivers.yaml"), (tmp_path / "rules", ".", "../receivers.yaml")):
+        monkeypatch.chdir(start)
+        assert [each.file for each in inspect(Path(given), upwards=True)[1]] == [told]
+
+
+def test_a_folder_with_receivers_of_its_own_needs_none_above(tmp_path: Path) -> None:
+    write(tmp_path, receivers="receivers: []")
+    write(tmp_path / "rules", receivers=RECEIVERS, one=rule("one"))
+
+    assert inspect(tmp_path / "rules", upwards=True)[1] == ()
+
+
+@pytest.mark.parametrize(("place", "found"), [("a/b/c/d/e", True), ("a/b/c/d/e/f", False), ("repository/rules", False)])
+def test_nobody_looks_above_a_repository_or_far_away(tmp_path: Path, place: str, found: bool) -> None:
+    write(tmp_path, receivers=RECEIVERS)
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    folder = tmp_path / place
+    folder.mkdir(parents=True)
+    write(folder, one=rule("one"))
+    book, findings = inspect(folder, upwards=True)
+
+    assert (book is not None) == found
+    wanted = [] if found else [f'there is no receiver "a"; there is no receivers.yaml in {folder} or above it']
+    assert [each.message for each in findings] == wanted
+
+
 def test_several_files_can_be_looked_at(tmp_path: Path) -> None:
     write(tmp_path, receivers=RECEIVERS, one=rule("one"), two=rule("two"), three="broken: [")
     book, findings = inspect([tmp_path / "one.yaml", tmp_path / "receivers.yaml", tmp_path / "two.yaml"])
@@ -215,3 +271,46 @@ def test_a_folder_with_far_too_many_files_is_refused(tmp_path: Path) -> None:
     assert len(gather([tmp_path], most=3).rules) == 3
     with pytest.raises(RulebookError, match="more than 2 YAML files"):
         gather([tmp_path], most=2)
+
+
+ROUTED = rule("one").replace("notify: a", "notify: a, owner: ops, labels: {team: support}")
+
+# What a route matches, what is said of it and what was probably meant.
+IDLE = [
+    ("severity: critical", "no rule has a label severity; the level of an incident is matched by level", "level: critical"),
+    ("team: suport", "no rule has the label team: suport", "support"),
+    ("team: sales", "no rule has the label team: sales; there is support", None),
+    ("tier: gold", "no rule has the label tier: gold", None),
+    ("owner: opps", "no rule has the owner opps", "ops"),
+    ("level: warning", "no rule has all of this together", None),
+]
+
+
+@pytest.mark.parametrize(("match", "message", "meant"), IDLE, ids=[each[0] for each in IDLE])
+def test_a_route_that_nothing_goes_is_warned_of(tmp_path: Path, match: str, message: str, meant: str | None) -> None:
+    routes = f"routes:\n  - {{match: {{team: support}}, to: a}}\n  - {{match: {{{match}}}, to: a}}\n"
+    write(tmp_path, receivers=RECEIVERS + routes, one=ROUTED)
+    book, (finding,) = inspect(tmp_path)
+
+    assert book is not None
+    assert (finding.severity, finding.file, finding.line) == ("warning", f"{tmp_path}/receivers.yaml", 5)
+    assert (finding.message, finding.suggestion) == (f"nothing goes this way: {message}", meant)
+
+
+def test_routes_are_not_judged_by_a_part_of_the_rules(tmp_path: Path) -> None:
+    write(tmp_path, receivers=RECEIVERS + "routes: [{match: {team: sales}, to: a}]\n")
+    write(tmp_path / "rules", one=rule("one"), two=rule("Two"))
+
+    assert inspect(tmp_path / "rules" / "one.yaml", upwards=True)[1] == ()
+    assert len(inspect(tmp_path)[1]) == 1  # the id; whether the other rule has the label is not known
+
+
+def test_rules_of_several_files_that_keep_each_other_quiet_are_an_error(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a")):
+        rule = f"{{id: {name}, every: 5m, window: 1h, measure: count, warning: {{above: 9}}, quiet_while: {other}, notify: x}}"
+        (tmp_path / f"{name}.yaml").write_text(f"rules: [{rule}]", encoding="utf-8")
+    (tmp_path / "receivers.yaml").write_text('receivers: {x: {slack: {channel: "#x"}}}', encoding="utf-8")
+    book, findings = inspect(tmp_path)
+    assert book is None
+    assert len(findings) == 3
+    assert all("these keep each other quiet, so nobody is told while all fire" in each.message for each in findings)

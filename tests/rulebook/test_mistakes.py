@@ -41,7 +41,16 @@ def looked_at(folder: Path, rules: str, receivers: str | None = RECEIVERS) -> tu
 KEYS = [
     (COUNT + LEVEL + "    evry: 5m", "8:5-9", '"evry" is not a key of a rule', "every"),
     (COUNT + LEVEL + "    fliters: []", "8:5-12", '"fliters" is not a key of a rule', "filters"),
-    (COUNT + LEVEL + "    calendar: hours", "8:15-20", 'there is no calendar "hours"; calendars.yaml names none', None),
+    (COUNT + LEVEL + "    calendar: hours", "8:15-20", 'there is no calendar "hours"; there is no calendars.yaml in ', None),
+    (COUNT + LEVEL + "    threshold: 5", "8:5-14", "limits stand under their level, such as warning: {above: 5m}", "warning"),
+    (COUNT + LEVEL + "    condition: a > 5", "8:5-14", "limits stand under their level", "warning"),
+    (COUNT + LEVEL + "    interval: 5m", "8:5-13", "how often it is checked is written every: 5m", "every"),
+    (COUNT + LEVEL + "    schedule: daily", "8:5-13", 'are written cron: "0 8 * * mon-fri"', "cron"),
+    (COUNT + LEVEL + "    query: {}", "8:5-10", "which conversations it is about is written filters: [{property:", "filters"),
+    (COUNT + LEVEL + '    channel: "#a"', "8:5-12", "who is told is written notify: support-slack", "notify"),
+    (COUNT + LEVEL + "    group-by: agent", "8:5-13", "groups are written by: lastAgentId", "by"),
+    (COUNT + "    warning: {threshold: 5}", "7:15-24", "a limit is written above: 5m, or below: 5m", "above"),
+    (COUNT + "    warning: {lt: 5}", "7:15-17", "a limit is written below: 5m", "below"),
     (COUNT + LEVEL + "    hold: 5m", "8:5-9", '"hold" is not a key of a rule', None),
     (COUNT + LEVEL + "    title:", "8:5-10", '"title" has no value', None),
     (COUNT + LEVEL + "    title: 17", "8:12-14", 'title: text is expected here; put it in quotes: "17"', None),
@@ -95,6 +104,19 @@ KEYS = [
         None,
     ),
     (
+        COUNT + LEVEL + "    filters:\n      - {property: timeToCloseMillis, operation: GTE, values: [30m]}",
+        "9:64-67",
+        'takes numbers, not "30m"; the API counts in milliseconds, which are 1800000',
+        "1800000",
+    ),
+    (
+        SHARE.replace("botStatus, operation: EQ, values: [NO_RESPONSE]", "timeToCloseMillis, operation: GTE, values: [1h]")
+        + "    critical: {above: 20%}\n    min_conversations: 20",
+        "6:77-79",
+        "the API counts in milliseconds, which are 3600000",
+        "3600000",
+    ),
+    (
         COUNT + LEVEL + "    filters:\n      - {propertie: status, operation: EQ, values: [open]}",
         "9:10-19",
         'a filter has no key "propertie"',
@@ -103,6 +125,16 @@ KEYS = [
     (COUNT + LEVEL + "    unanswered: waited", "8:17-23", "it is as_waited or ignore", "as_waited"),
     (COUNT + LEVEL + "    unanswered: as_waited", "8:17-26", "nobody waits in number of conversations", None),
     ("    measure: cuont\n" + LEVEL, "6:14-19", 'measure: there is no measure "cuont"', "count"),
+    (
+        "    measure: zzz\n" + LEVEL,
+        "6:14-17",
+        'there is no measure "zzz"; there are count, distinct, max, mean, median, min, p50 to p99, share, stddev, sum, waiting',
+        None,
+    ),
+    ("    measure: {p100: timeToCloseMillis}\n" + LEVEL, "6:15-19", "percentiles are p50 to p99, such as {p90:", None),
+    ("    measure: {percentile: 90}\n" + LEVEL, "6:15-25", "percentiles are p50 to p99, such as {p90:", None),
+    ("    measure: p90(timeToCloseMillis)\n" + LEVEL, "6:14-36", "there is no measure", "{p90: timeToCloseMillis}"),
+    ("    measure: {average: timeToCloseMillis}\n" + LEVEL, "6:15-22", 'there is no measure "average"', "mean"),
     ("    measure: {medain: timeToCloseMillis}\n" + LEVEL, "6:15-21", 'there is no measure "medain"', "median"),
     ("    measure: {median: timeToCloseMilis}\n" + LEVEL, "6:23-39", "there is no property", "timeToCloseMillis"),
     ("    measure: {median: lastAgentId}\n" + LEVEL, "6:23-34", "lastAgentId is an id", None),
@@ -118,6 +150,11 @@ KEYS = [
     (COUNT + "    report: false", "2:9-13", "a rule needs a level", None),
     (COUNT + "    report: yes", "7:13-16", 'true or false is expected here, not "yes"', "true"),
     (COUNT + LEVEL + '    cron: "0 8 * * *"', "8:5-9", "a rule is checked by every or by cron, not by both", None),
+    (COUNT + LEVEL + "    timezone: Europe/Munich", "8:15-28", 'there is no time zone "Europe/Munich"', None),
+    (COUNT + LEVEL + "    timezone: Europe/Belin", "8:15-27", "there is no time zone", "Europe/Berlin"),
+    (COUNT + LEVEL + "    timezone: europe/berlin", "8:15-28", "there is no time zone", "Europe/Berlin"),
+    (COUNT + LEVEL + "    timezone: CEST", "8:15-19", "zones are called by region and city", None),
+    (COUNT + LEVEL + "    timezone: EST5", "8:15-19", "zones are called by region and city", None),
     (COUNT + LEVEL + "    timezone: Berlin", "8:15-21", 'there is no time zone "Berlin"', "Europe/Berlin"),
     (COUNT + LEVEL + "    expect: [1]", "8:5-11", "the rule needs by with an id property, such as by: lastAgentId", None),
     (COUNT + LEVEL + "    expect: 1\n    by: lastAgentId", "8:13-14", "a list of ids is expected here", "[1]"),
@@ -136,7 +173,7 @@ KEYS = [
     (COUNT + LEVEL + "    escalate: {after: 30, notify: oncall-mail}", "8:23-25", '"30" has no unit', None),
     (COUNT + LEVEL + "    escalate: oncall-mail", "8:15-26", "such as {after: 30m, notify: oncall-mail}", None),
     (COUNT + LEVEL + "    escalate: {after: 1h, to: oncall-mail}", "8:27-29", '"to" is not a key of escalate', None),
-    (COUNT + LEVEL + "    escalate: {after: 1h, notify: mail}", "8:35-39", 'there is no receiver "mail"', None),
+    (COUNT + LEVEL + "    escalate: {after: 1h, notify: mail}", "8:35-39", '"mail"; there are oncall-mail, ', None),
     (COUNT + LEVEL + "    escalate: {after: 1h, notify: [oncal-mail]}", "8:36-46", "there is no receiver", "oncall-mail"),
     (COUNT + LEVEL + "    remind: 5s", "8:13-15", "remind: 5s does not fit: it must be at least 10s", None),
     (COUNT + LEVEL + "    quiet_while: 5", "8:18-19", "the id of a rule is expected here, not 5", None),
@@ -169,11 +206,21 @@ KEYS = [
     (COUNT + "    compare: {change: {minimum: 20}}", "7:23-36", "such as to: 7d", None),
     (COUNT + "    compare: {change: {too: 7d}}", "7:24-27", 'change has no "too"; it has to, minimum', "to"),
     (COUNT + "    compare: {change: {to: 7 days}}", "7:28-34", 'to: "7 days" is not a duration', "7d"),
+    (COUNT + "    compare: {change: {to: last week}}", "7:28-37", 'to: "last week" is not a duration', "7d"),
+    (COUNT + "    compare: {change: {to: Yesterday}}", "7:28-37", "is not a duration", "1d"),
     (COUNT + "    compare: {change: {to: 7d, minimum: 5m}}", "7:41-43", "minimum: this measure is a plain number", None),
     (
         COUNT + "    compare: {change: {to: 7d}}\n    critical: {below: -50}",
         "8:23-26",
         "below: with compare: change a limit is a percentage: -50 has no unit; write -50%",
+        None,
+    ),
+    (COUNT + "    compare: {change: {to: 7d}}\n    critical: {below: 0.5}", "8:23-26", "0.5 has no unit; write -50%", None),
+    (COUNT + "    compare: {change: {to: 7d}}\n    critical: {below: 0}", "8:23-24", "0 has no unit; write 0%", None),
+    (
+        COUNT + "    compare: {change: {to: 7d}}\n    critical: {below: -50%, recover: 0.3}",
+        "8:38-41",
+        "recover: with compare: change a limit is a percentage: 0.3 has no unit; write -30%",
         None,
     ),
     (
@@ -202,6 +249,12 @@ KEYS = [
     (COUNT + "    warning: {above: [1]}", "7:22-25", "a limit is written like 5m, 20% or 3, not a list", None),
     (COUNT + "    warning: {above: 5m}", "7:22-24", "above: this measure is a plain number without a unit", None),
     (MEDIAN + "    warning: {above: 300}", "7:22-25", "this measure is a duration: 300 has no unit", None),
+    (
+        MEDIAN + "    warning: {above: 1200000}",
+        "7:22-29",
+        "1200000 has no unit; write 20m, or 1200000ms, if these are milliseconds",
+        "20m",
+    ),
     (MEDIAN + "    warning: {above: 20%}", "7:22-25", "this measure is a duration, not a share", None),
     (MEDIAN + "    warning: {above: 5 minutes}", "7:22-31", "is not a duration", "5m"),
     (MEDIAN + "    warning: {above: 5m, recover: 6m}", "7:35-37", "recover must lie at or below the limit", None),
@@ -276,7 +329,16 @@ FILES = [
     (HEAD.replace("1h", "{calendar_day: 1}") + COUNT + LEVEL, "4:28", "calendar_day counts days backwards", "-1"),
     (HEAD.replace("1h", "{calendar_day: yesterday}") + COUNT + LEVEL, "4:28", "-1 the last whole one; not", None),
     (HEAD.replace("1h", "{calender_day: -1}") + COUNT + LEVEL, "4:14", '"calender_day" is not a window', "calendar_day"),
-    (HEAD.replace("1h", "yesterday") + COUNT + LEVEL, "4:13", '"yesterday" is not a duration', None),
+    (HEAD.replace("1h", "yesterday") + COUNT + LEVEL, "4:13", '"yesterday" is not a duration', "{calendar_day: -1}"),
+    (HEAD.replace("1h", "calendar_day") + COUNT + LEVEL, "4:13", "are written like {calendar_day: -1}", "{calendar_day: -1}"),
+    (HEAD.replace("1h", "last week") + COUNT + LEVEL, "4:13", '"last week" is not a duration', "{calendar_week: -1}"),
+    (HEAD.replace("1h", "this hour") + COUNT + LEVEL, "4:13", '"this hour" is not a duration', "{calendar_hour: 0}"),
+    (HEAD.replace("every: 5m", "every:5m") + COUNT + LEVEL, "3:5", 'after the colon; write "every: 5m"', None),
+    (HEAD.replace("id: slow", "id:slow") + COUNT + LEVEL, "2:5", 'after the colon; write "id: slow"', None),
+    (HEAD.replace("every: 5m", "every 5m") + COUNT + LEVEL, "3:5", 'this is no "key: value"', None),
+    (HEAD + COUNT + LEVEL + "  - {id: b,\n", "8:5", 'this "{" is not closed', None),
+    (HEAD + COUNT + LEVEL + "    filters: [\n\n", "8:14", 'this "[" is not closed', None),
+    (HEAD + COUNT + LEVEL + "    filters: [, a]\n", "8:15", "a value is missing here, or a comma is too many", None),
     (ALWAYS + SHARE + LEVEL + "    compare: {burn: {objective: 95%}}", "6:5", "burn brings its own levels", None),
     (ALWAYS + SHARE + "    compare: {burn: {objective: 80%}}", "6:33", "93.1% or more works", None),
     (ALWAYS + SHARE + "    compare: {burn: {objective: 100%}}", "6:33", "leaves no slack that could be used up", None),
@@ -309,6 +371,8 @@ RECEIVER_FILES = [
     ("receivers:\n  a: slack", "2:6", "one kind of channel with its options; the kinds are email, slack", None),
     ("receivers:\n  a: {slack: {channel: '#a'}, email: {to: [a@b.example]}}", "2:6", "one kind of channel", None),
     ("receivers:\n  a: {slak: {channel: '#a'}}", "2:7", 'there is no kind of channel "slak"', "slack"),
+    ("receivers:\n  a: {channel: '#a'}", "2:7", "the kind of channel is missing; write {slack: {channel: ...}}", None),
+    ("receivers:\n  a: {to: [a@b.c], send_resolved: no}", "2:7", "write {email: {to: ..., send_resolved: ...}}", None),
     ("receivers:\n  a: {slack: }", "2:7", "slack needs its options", None),
     ("receivers:\n  a: {slack: {chanel: '#a'}}", "2:15", '"chanel" is not a key of a receiver of kind slack', "channel"),
     ("receivers:\n  a: {email: {}}", "2:14", 'a receiver of kind email needs "to"', None),
@@ -316,6 +380,7 @@ RECEIVER_FILES = [
     ("receivers:\n  a: {email: {to: [a@b.example], send_resolved: maybe}}", "2:49", "send_resolved is true or false", None),
     ("receivers:\n  a: {slack: {channel: }}", "2:15", '"channel" has no value', None),
     ("receivers:\n  A B: {email: {to: [a@b.example]}}", "2:3", '"A B" is not a name', "a-b"),
+    (RECEIVERS.replace("fallback: oncall-mail", "fallback: zzz"), "4:11", "; there are oncall-mail, support-slack", None),
     (RECEIVERS.replace("fallback: oncall", "fallback: oncal"), "4:11", 'there is no receiver "oncal-mail"', "oncall-mail"),
 ]  # fmt: skip - one mistake a line
 
@@ -382,6 +447,12 @@ def test_an_unreadable_receivers_file_does_not_make_every_receiver_unknown(tmp_p
 
 def test_a_folder_without_receivers_says_so(tmp_path: Path) -> None:
     (finding,) = looked_at(tmp_path, HEAD + COUNT + LEVEL, receivers=None)
+
+    assert finding.message == f'there is no receiver "support-slack"; there is no receivers.yaml in {tmp_path}'
+
+
+def test_receivers_that_there_are_none_of_are_told_as_such(tmp_path: Path) -> None:
+    (finding,) = looked_at(tmp_path, HEAD + COUNT + LEVEL, receivers="receivers: {}")
 
     assert finding.message == 'there is no receiver "support-slack"; receivers.yaml names none'
 

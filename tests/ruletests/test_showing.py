@@ -80,7 +80,7 @@ conversations:
 expect: [{at: 3h, alerts: []}]
 """
     assert moved(body)[3:] == [
-        "30m slow: firing critical, another level was passed (15 min 15 s is above 15 min)",
+        "35m slow: firing critical, another level was passed (16 min is above 15 min)",
         "90m slow: firing, not recovered yet (11 min is above 5 min at 2h25m, 12 checks)",  # critical until it is at 10m
         "150m slow: firing warning, the higher level has recovered (7 min 45 s is above 5 min)",
         "155m slow: firing, not recovered yet (4 min 30 s is not above 5 min at 3h, 6 checks)",
