@@ -22,7 +22,8 @@ from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant, iso
 from alertd.errors import StoreError
 from alertd.evaluation import history, ledger
 from alertd.evaluation.schedule import Due, all_due, next_instant
-from alertd.evaluation.tick import Judged, retire, tick
+from alertd.evaluation.settling import Judged
+from alertd.evaluation.tick import retire, tick
 from alertd.facts import Kind
 from alertd.notices.outbox import Outbox
 from alertd.overview import look
@@ -36,8 +37,8 @@ from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import hold
 from alertd.store.pruning import prune
-from alertd.troubles import tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
-from alertd.watching import Watch
+from alertd.troubles import find_lacks, tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
+from alertd.watching import Lacks, Watch
 from alertd.web.health import create_app
 from alertd.web.metrics import Metrics
 from alertd.web.serving import Server, listen
@@ -209,7 +210,7 @@ class Daemon:
         if before is None or before.rules != book.rules:
             self._steering.new_rulebook(book)
         if before is None or before.receivers != book.receivers:
-            warn_about_receivers(book, access(self._settings, self._secrets))
+            warn_about_receivers(self._lacks())
         self._schedule()
 
     def _retire(self, book: Rulebook, also: Callable[[sa.Connection], None] = lambda _transaction: None) -> None:
@@ -328,9 +329,12 @@ class Daemon:
 
     def _server(self, database: Database, reporting: Reporting) -> Server:
         web = self._settings.web
-        figures = self.metrics.collect(lambda: look(database, reporting.source.budget.state(), None))
-        app = create_app(lambda: self.watch.checks(database), figures)
+        figures = self.metrics.collect(lambda: look(database, reporting.source.budget.state(), None, self._clock.now()))
+        app = create_app(lambda: self.watch.checks(database, self._lacks()), figures)
         return Server(app, listen(web.host, web.port, "ALERTD_WEB__PORT"))
+
+    def _lacks(self) -> Lacks:
+        return find_lacks(self.book, access(self._settings, self._secrets))
 
     def _count_call(self, outcome: str) -> None:
         self.metrics.calls.labels(outcome).inc()

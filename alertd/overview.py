@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from alertd.clock import Instant, iso
 from alertd.evaluation.ledger import Checked, load_alerts, load_checked
-from alertd.facts import Alert, Evidence, State
+from alertd.facts import Alert, Evidence, Level, State
+from alertd.notices.incidents import Incident
+from alertd.notices.silences import Silence, active
 from alertd.reporting.budget import BudgetState
 from alertd.store.database import Database
-from alertd.store.tables import deliveries, rulebooks
+from alertd.store.tables import deliveries, incidents, rulebooks
 
 _DEAD_SHOWN = 20
+
+# What follows a dead message dies with it: one line for all of them, or they would hide what it died of.
+_ALIKE = (
+    sa.select(sa.func.max(deliveries.c.id).label("newest"), sa.func.count().label("alike"))
+    .where(deliveries.c.state == "dead")
+    .group_by(deliveries.c.receiver, deliveries.c.via, deliveries.c.error)
+    .subquery()
+)
+_LETTERS = (
+    sa.select(deliveries, _ALIKE.c.alike)
+    .join(_ALIKE, deliveries.c.id == _ALIKE.c.newest)
+    .order_by(deliveries.c.id.desc())
+    .limit(_DEAD_SHOWN)
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +49,11 @@ class Overview:
     rulebook: Taken | None  # the last good one; None if none ever was
     rules: tuple[Checked, ...]
     alerts: tuple[Alert, ...]
+    incidents: tuple[Incident, ...]  # those that are open, the worst first
+    silences: tuple[Silence, ...]  # those that hold, the one that holds longest first
     queued: int
     dead: int
-    dead_letters: tuple[dict[str, Any], ...]  # the newest
+    dead_letters: tuple[dict[str, Any], ...]  # the newest of those that died of the same, with how many there are
     budget: BudgetState
 
     @property
@@ -54,19 +72,34 @@ class Overview:
         return tuple(each for each in self.rules if each.evidence in (Evidence.ERROR, Evidence.STALE))
 
 
-def look(database: Database, budget: BudgetState, daemon: str | None) -> Overview:
-    """Read it all in one transaction."""
-    letters = sa.select(deliveries).where(deliveries.c.state == "dead").order_by(deliveries.c.id.desc()).limit(_DEAD_SHOWN)
+def look(database: Database, budget: BudgetState, daemon: str | None, at: Instant) -> Overview:
+    """Read it all in one transaction; `at` is now."""
     with database.read() as transaction:
         states = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
         counts = {str(row.state): int(row[1]) for row in transaction.execute(states)}
         rules = sorted(load_checked(transaction).values(), key=lambda each: each.rule)
         alerts = sorted(load_alerts(transaction), key=lambda each: (-each.level.rank, each.rule, each.group.key))
-        dead = tuple(_letter(row) for row in transaction.execute(letters))
+        opened, silenced = open_incidents(transaction), active(transaction, at)
+        dead = tuple(_letter(row) for row in transaction.execute(_LETTERS))
         book = transaction.execute(sa.select(rulebooks.c.revision, rulebooks.c.taken_at)).one_or_none()
     queued = counts.get("queued", 0) + counts.get("sending", 0)
     taken = Taken(book.revision, book.taken_at) if book else None
-    return Overview(daemon, taken, tuple(rules), tuple(alerts), queued, counts.get("dead", 0), dead, budget)
+    lost = counts.get("dead", 0)
+    return Overview(daemon, taken, tuple(rules), tuple(alerts), opened, silenced, queued, lost, dead, budget)
+
+
+def open_incidents(transaction: sa.Connection) -> tuple[Incident, ...]:
+    """The incidents that go on, the worst first, of those that are alike the oldest."""
+    columns = [incidents.c[each.name] for each in fields(Incident)]
+    rows = transaction.execute(sa.select(*columns).where(incidents.c.closed_at.is_(None))).mappings()
+    found = [Incident(**(dict(row) | {"level": Level(row["level"]), "worst": Level(row["worst"])})) for row in rows]
+    return tuple(sorted(found, key=lambda each: (-each.level.rank, each.id)))
+
+
+def about(silence: Silence) -> str:
+    """What is silenced, in short: `slow-agent lastAgentId=7`, `team=support`, `everything`."""
+    labels = (f"{name}={value}" for name, value in silence.labels.items())
+    return " ".join([*filter(None, (silence.rule, silence.group)), *labels]) or "everything"
 
 
 def to_json(found: Overview) -> dict[str, Any]:
@@ -77,6 +110,8 @@ def to_json(found: Overview) -> dict[str, Any]:
         "rulebook": {"revision": found.rulebook.revision, "taken_at": iso(found.rulebook.at)} if found.rulebook else None,
         "rules": [_rule(each) for each in found.rules],
         "alerts": [_alert(each) for each in found.alerts],
+        "incidents": [incident_to_json(each) for each in found.incidents],
+        "silences": [silence_to_json(each) for each in found.silences],
         "outbox": {"queued": found.queued, "dead": found.dead, "dead_letters": list(found.dead_letters)},
         "budget": {
             "calls_per_minute": budget.calls_per_minute,
@@ -89,6 +124,39 @@ def to_json(found: Overview) -> dict[str, Any]:
     }
 
 
+def incident_to_json(incident: Incident) -> dict[str, Any]:
+    """Write an incident as plain data."""
+    return {
+        "incident": incident.id,
+        "rule": incident.rule,
+        "level": incident.level.value,
+        "worst": incident.worst.value,
+        "opened_at": iso(incident.opened_at),
+        "acknowledged_by": incident.acknowledged_by,
+        "acknowledged_at": _moment(incident.acknowledged_at),
+        "escalated_at": _moment(incident.escalated_at),
+        "muted": incident.muted,
+    }
+
+
+def silence_to_json(silence: Silence) -> dict[str, Any]:
+    """Write a silence as plain data."""
+    return {
+        "silence": silence.id,
+        "rule": silence.rule,
+        "group": silence.group,
+        "labels": dict(silence.labels),
+        "from": iso(silence.start),
+        "until": iso(silence.until),
+        "by": silence.author,
+        "comment": silence.comment,
+    }
+
+
+def _moment(at: Instant | None) -> str | None:
+    return iso(at) if at is not None else None
+
+
 def _rule(checked: Checked) -> dict[str, Any]:
     return {
         "rule": checked.rule,
@@ -96,7 +164,7 @@ def _rule(checked: Checked) -> dict[str, Any]:
         "evidence": checked.evidence.value,
         "reason": checked.reason,
         "missed": checked.missed,
-        "failing_since": iso(checked.failing_since) if checked.failing_since is not None else None,
+        "failing_since": _moment(checked.failing_since),
     }
 
 
@@ -106,7 +174,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "group": alert.group.to_json(),
         "state": alert.state.value,
         "level": alert.level.value,
-        "since": iso(alert.since) if alert.since is not None else None,
+        "since": _moment(alert.since),
         "value": alert.value,
         "conversations": alert.conversations,
     }
@@ -121,4 +189,5 @@ def _letter(row: sa.Row[tuple[Any, ...]]) -> dict[str, Any]:
         "kind": row.kind,
         "attempts": row.attempts,
         "error": row.error,
+        "alike": row.alike,
     }

@@ -16,6 +16,7 @@ from alertd.reloading import Rejected
 from alertd.rulebook.findings import Finding, mask
 from alertd.rulebook.rule import Receiver, Rule, Rulebook
 from alertd.store.database import Database
+from alertd.watching import Lacks
 
 _log = structlog.get_logger()
 
@@ -47,13 +48,16 @@ def tell_unanswered(database: Database, book: Rulebook, at: Instant) -> bool:
         return False
 
 
-def warn_about_receivers(book: Rulebook, access: Access) -> None:
-    """Say in the log what receivers still lack, such as a secret that is not set."""
+def find_lacks(book: Rulebook, access: Access) -> Lacks:
+    """What receivers lack now, such as a secret that is not set, and which fallback works."""
     lacks = {name: lack for name, receiver in book.receivers.items() if (lack := _lack(receiver, access))}
-    fallback = None if book.fallback in lacks else book.fallback
-    for name, lack in lacks.items():
-        then = f"its notices go to {fallback}" if fallback else "its notices reach nobody"
-        _log.error("receiver cannot be used", receiver=name, error=f"{lack}; until then {then}")
+    return Lacks(lacks, None if book.fallback in lacks else book.fallback)
+
+
+def warn_about_receivers(lacks: Lacks) -> None:
+    """Say in the log what receivers lack."""
+    for name, text in lacks.texts.items():
+        _log.error("receiver cannot be used", receiver=name, error=text)
 
 
 def _lack(receiver: Receiver, access: Access) -> str | None:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
@@ -30,6 +31,53 @@ _STUCK = 10 * MINUTE
 
 # Calls that failed because of the API itself or of our access to it, whatever was asked.
 _DOWN = frozenset({"unauthorised", "unreachable", "refused"})
+
+# Messages that reached nobody, by receiver; not those after which that receiver was sent a later one.
+_LATER = sa.alias(deliveries)
+_LOST = (
+    sa.select(deliveries.c.receiver, sa.func.count(), sa.func.max(deliveries.c.due_at))
+    .where((deliveries.c.state == "dead") & (deliveries.c.due_at > sa.bindparam("since", type_=sa.BigInteger)))
+    .where(
+        ~sa.exists().where(_LATER.c.receiver == deliveries.c.receiver, _LATER.c.id > deliveries.c.id, _LATER.c.state == "sent")
+    )
+    .group_by(deliveries.c.receiver)
+    .order_by(deliveries.c.receiver)
+)
+_QUEUED = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(deliveries.c.state.in_(("queued", "sending")))
+
+
+@dataclass(frozen=True)
+class Lacks:
+    """What receivers lack at this moment, such as a secret that is not set, and who is told in their place."""
+
+    receivers: Mapping[str, str] = field(default_factory=dict)  # by name, in a sentence
+    fallback: str | None = None  # None: there is none that works
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """By name, what is lacking and what becomes of its messages until that is mended."""
+        then = f"its messages go to {self.fallback}" if self.fallback else "its messages reach nobody"
+        return {name: f"{lack}; until then {then}" for name, lack in self.receivers.items()}
+
+    @property
+    def sentences(self) -> list[str]:
+        """The same for whoever has not been told what it is about."""
+        return [f"{name} cannot be used: {text}" for name, text in self.texts.items()]
+
+    @property
+    def silent(self) -> bool:
+        """Whether somebody is not told for that."""
+        return bool(self.receivers) and self.fallback is None
+
+
+@dataclass(frozen=True)
+class _Outbox:
+    """What stands in the outbox: how many are to be sent, the oldest since when, and what of late reached nobody."""
+
+    count: int
+    since: Instant | None
+    lost: Mapping[str, int]  # by receiver
+    until: Instant  # by then it is no longer of late
 
 
 class Watch:
@@ -117,9 +165,9 @@ class Watch:
             self._reload_error = None
             self._reasons = {rule: reason for rule, reason in self._reasons.items() if rule in rules}
 
-    def checks(self, database: Database) -> dict[str, Check]:
+    def checks(self, database: Database, lacks: Lacks = Lacks()) -> dict[str, Check]:
         """Every part that can stop, and whether it works."""
-        store, delivery = self._store(database)
+        store, delivery = self._store(database, lacks)
         with self._lock:
             return {
                 "rulebook": self._rulebook(),
@@ -164,23 +212,32 @@ class Watch:
         down = failing == judged or (self._down and failing > 0)
         return Check(ok=not down, text=reasons or "every rule got its answer")
 
-    def _store(self, database: Database) -> tuple[Check, Check]:
-        queued = deliveries.c.state.in_(("queued", "sending"))
-        oldest = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(queued)
-        recently = deliveries.c.due_at > self._clock.now() - _RECENT
-        dead = sa.select(sa.func.count()).where(deliveries.c.state == "dead", recently)
+    def _store(self, database: Database, lacks: Lacks) -> tuple[Check, Check]:
         try:
             with database.read() as transaction:
-                since, count = transaction.execute(oldest).one()
-                lost = transaction.scalar(dead) or 0
+                since, count = transaction.execute(_QUEUED).one()
+                rows = transaction.execute(_LOST, {"since": self._clock.now() - _RECENT}).all()
         except StoreError as problem:
             return Check(ok=False, text=str(problem)), Check(ok=False, text="the outbox cannot be read")
-        return Check(ok=True, text="it answers"), self._delivery(since, count, lost)
+        until = max((row[2] for row in rows), default=0) + _RECENT
+        outbox = _Outbox(count, since, {row.receiver: row[1] for row in rows}, until)
+        return Check(ok=True, text="it answers"), self._delivery(outbox, lacks)
 
-    def _delivery(self, since: Instant | None, count: int, dead: int) -> Check:
+    def _delivery(self, outbox: _Outbox, lacks: Lacks) -> Check:
         if self._unsent:
             return Check(ok=False, text=self._unsent)
-        waited = self._clock.now() - since if since is not None else 0
-        text = f"{count} to send, the oldest for {spell_duration(waited)}" if count else "nothing to send"
-        also = f"; {dead} of the last hour reached nobody, `alertd status` says why" if dead else ""
-        return Check(ok=waited < _STUCK and not dead, text=text + also)
+        now = self._clock.now()
+        waited = now - outbox.since if outbox.since is not None else 0
+        text = f"{outbox.count} to send, the oldest for {spell_duration(waited)}" if outbox.count else "nothing to send"
+        lost = [_lost(outbox, now)] if outbox.lost else []
+        ok = waited < _STUCK and not outbox.lost and not lacks.silent
+        return Check(ok=ok, text="; ".join([text, *lost, *lacks.sentences]))
+
+
+def _lost(outbox: _Outbox, now: Instant) -> str:
+    """What reached nobody, and when that is no longer a trouble."""
+    names, count = " and ".join(outbox.lost), sum(outbox.lost.values())
+    return (
+        f"{count} of the last hour reached nobody, `alertd status` says why; ready again when that is mended and a later "
+        f"message to {names} was sent, or in {spell_duration(min(outbox.until - now, _RECENT))}"
+    )

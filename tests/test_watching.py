@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
+import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from alertd.clock import HOUR, MINUTE, SECOND
+from alertd.channels.base import Access
+from alertd.clock import HOUR, MINUTE, SECOND, Instant
 from alertd.errors import StoreError
 from alertd.store.database import Database, open_database
-from alertd.testing import FakeClock
-from alertd.watching import Watch
+from alertd.store.tables import deliveries, notices
+from alertd.testing import FakeChannel, FakeClock, a_rulebook
+from alertd.troubles import find_lacks, warn_about_receivers
+from alertd.watching import Lacks, Watch
 
 REFUSED = "the API refuses the token (401); check ALERTD_REPORTING__TOKEN"
 
@@ -25,6 +29,23 @@ def database() -> Iterator[Database]:
 
 def broken(watch: Watch, database: Database) -> dict[str, str]:
     return {name: check.text for name, check in watch.checks(database).items() if not check.ok}
+
+
+def deliver(database: Database, state: str, at: Instant, receiver: str = "team", via: str | None = None) -> None:
+    """A delivery in that state, queued and due at that time."""
+    with database.write() as transaction:
+        known = transaction.scalar(sa.select(sa.func.max(notices.c.id))) or 0
+        transaction.execute(sa.insert(notices).values(id=known + 1, kind="opened", at=at, body="{}"))
+        values = {
+            "notice": known + 1,
+            "receiver": receiver,
+            "via": via or receiver,
+            "kind": "opened",
+            "key": "k",
+            "attempts": 1,
+        }
+        times = {"queued_at": at, "due_at": at, "ambiguous": False}
+        transaction.execute(sa.insert(deliveries).values(**values, **times, state=state))
 
 
 def events(logged: Iterable[Mapping[str, object]]) -> list[object]:
@@ -164,17 +185,74 @@ def test_without_rules_no_check_is_missed(database: Database) -> None:
 def test_a_message_that_waits_too_long_is_seen(database: Database) -> None:
     clock = FakeClock()
     watch = Watch(clock)
-    with database.write() as transaction:
-        transaction.exec_driver_sql(
-            "INSERT INTO incidents (id, rule, opened_at, level, worst) VALUES (1, 'a', 0, 'warning', 'warning')"
-        )
-        transaction.exec_driver_sql("INSERT INTO notices (id, incident, kind, at, body) VALUES (1, 1, 'opened', 0, '{}')")
-        transaction.exec_driver_sql(
-            "INSERT INTO deliveries (notice, incident, receiver, via, kind, key, state, attempts, queued_at, due_at, ambiguous)"
-            f" VALUES (1, 1, 'team', 'team', 'opened', 'k', 'queued', 0, {clock.now()}, 0, 0)"
-        )
+    deliver(database, "queued", clock.now())
     assert broken(watch, database) == {}
     clock.advance(10 * MINUTE)
     assert broken(watch, database) == {"delivery": "1 to send, the oldest for 10 min"}
     clock.advance(HOUR)
     assert "1 h 10 min" in broken(watch, database)["delivery"]
+
+
+def test_what_reached_nobody_is_a_trouble_for_an_hour_and_the_text_says_how_it_ends(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    deliver(database, "dead", clock.now())
+    deliver(database, "dead", clock.now(), "mail")
+    clock.advance(10 * MINUTE)
+    assert broken(watch, database) == {
+        "delivery": "nothing to send; 2 of the last hour reached nobody, `alertd status` says why; ready again when that is "
+        "mended and a later message to mail and team was sent, or in 50 min"
+    }
+    clock.advance(50 * MINUTE)
+    assert broken(watch, database) == {}
+
+
+def test_it_is_ready_again_once_each_receiver_was_sent_a_later_message(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    deliver(database, "sent", clock.now())
+    deliver(database, "dead", clock.now())
+    deliver(database, "dead", clock.now(), "mail", via="team")
+    deliver(database, "queued", clock.now())
+    assert "2 of the last hour" in broken(watch, database)["delivery"]
+    deliver(database, "sent", clock.now(), "team")
+    assert "1 of the last hour" in broken(watch, database)["delivery"]
+    deliver(database, "sent", clock.now(), "mail", via="team")
+    assert broken(watch, database) == {}
+    deliver(database, "dead", clock.now())
+    assert "1 of the last hour" in broken(watch, database)["delivery"]
+
+
+def lacking(*names: str, fallback: str | None = None) -> Lacks:
+    """What is found of receivers `team` and `mail`, of which these lack their secret."""
+    channels = {name: FakeChannel() for name in ("team", "mail")}
+    for name in names:
+        channels[name].taken.lack = "set SECRET"
+    return find_lacks(a_rulebook(receivers=channels, fallback=fallback), Access())
+
+
+def test_a_receiver_that_lacks_something_is_named_and_the_daemon_ready_while_a_fallback_works(database: Database) -> None:
+    check = Watch(FakeClock()).checks(database, lacking("team", fallback="mail"))["delivery"]
+    expected = "nothing to send; team cannot be used: set SECRET; until then its messages go to mail"
+    assert (check.ok, check.text) == (True, expected)
+
+
+@pytest.mark.parametrize("lacks", [lacking("team"), lacking("team", "mail", fallback="mail"), lacking("mail", fallback="mail")])
+def test_where_no_fallback_works_either_the_daemon_is_not_ready(lacks: Lacks, database: Database) -> None:
+    check = Watch(FakeClock()).checks(database, lacks)["delivery"]
+    assert not check.ok
+    assert "cannot be used: set SECRET; until then its messages reach nobody" in check.text
+
+
+def test_receivers_that_lack_nothing_are_not_worth_a_word(database: Database) -> None:
+    check = Watch(FakeClock()).checks(database, lacking(fallback="mail"))["delivery"]
+    assert (check.ok, check.text) == (True, "nothing to send")
+
+
+def test_what_receivers_lack_is_a_line_each_in_the_log() -> None:
+    with capture_logs() as logged:
+        warn_about_receivers(lacking("team", "mail"))
+    assert [(each["receiver"], each["error"]) for each in logged] == [
+        ("team", "set SECRET; until then its messages reach nobody"),
+        ("mail", "set SECRET; until then its messages reach nobody"),
+    ]

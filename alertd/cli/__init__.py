@@ -12,7 +12,23 @@ from typing import Annotated
 import typer
 
 from alertd import __version__
-from alertd.cli import check, demo, evaluate, explain, init, kinds, plan, run, sandbox, schema, send_test, status, test
+from alertd.cli import (
+    ack,
+    check,
+    demo,
+    evaluate,
+    explain,
+    init,
+    kinds,
+    plan,
+    run,
+    sandbox,
+    schema,
+    send_test,
+    silence,
+    status,
+    test,
+)
 from alertd.errors import AlertdError
 
 app = typer.Typer(
@@ -32,6 +48,8 @@ app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("explain")(explain.explain)
 app.command("status")(status.status)
+app.command("ack")(ack.ack)
+app.add_typer(silence.app, name="silence")
 app.command("send-test")(send_test.send_test)
 app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
-from alertd.clock import MINUTE, iso
+from alertd.clock import HOUR, MINUTE, iso
 from alertd.errors import DeliveryError, TimedOut
-from alertd.overview import look, to_json
+from alertd.notices.incidents import acknowledge
+from alertd.notices.silences import Silence, add
+from alertd.overview import about, look, to_json
 from alertd.reporting.budget import Budget
 from alertd.reporting.query import parse_filter
 from alertd.rulebook.keeping import keep
@@ -27,7 +29,7 @@ def test_it_tells_what_fires_what_fails_and_what_could_not_be_sent(database: Dat
     channel.taken.failures.append(DeliveryError("no such channel", permanent=True))
     world.send()
     budget = Budget(database, world.clock, calls_per_minute=60, reserve=6)
-    found = look(database, budget.state(), "123")
+    found = look(database, budget.state(), "123", world.clock.now())
     assert [(alert.rule, alert.state.value) for alert in found.firing] == [("bad", "firing"), ("slow", "firing")]
     assert [alert.rule for alert in found.pending] == ["held"]
     assert (found.queued, found.dead, found.daemon) == (0, 1, "123")
@@ -39,7 +41,7 @@ def test_a_rule_that_could_not_be_judged_is_listed_with_its_reason(database: Dat
     world = World.of(database, scored(window=MINUTE))
     world.api.refuses = lambda _query: TimedOut("the API took too long")
     world.check()
-    found = look(database, Budget(database, world.clock).state(), None)
+    found = look(database, Budget(database, world.clock).state(), None, world.clock.now())
     assert [(each.rule, each.reason) for each in found.failing] == [("slow", "the API took too long")]
     data = to_json(found)
     assert data["rules"][0]["failing_since"] == "2026-11-02T09:05:00Z"
@@ -48,7 +50,7 @@ def test_a_rule_that_could_not_be_judged_is_listed_with_its_reason(database: Dat
 
 def test_an_empty_store_is_an_overview_too(database: Database) -> None:
     world = World.of(database)
-    found = look(database, Budget(database, world.clock).state(), None)
+    found = look(database, Budget(database, world.clock).state(), None, world.clock.now())
     assert to_json(found)["rules"] == to_json(found)["alerts"] == []
     assert to_json(found)["budget"]["free"] == 54
     assert to_json(found)["rulebook"] is None
@@ -58,5 +60,37 @@ def test_it_tells_which_rulebook_was_taken_and_when(database: Database) -> None:
     world = World.of(database)
     with database.write() as transaction:
         keep(transaction, "0123456789ab", {"one.yaml": "rules: []"}, world.clock.now())
-    found = look(database, Budget(database, world.clock).state(), None)
+    found = look(database, Budget(database, world.clock).state(), None, world.clock.now())
     assert to_json(found)["rulebook"] == {"revision": "0123456789ab", "taken_at": iso(world.clock.now())}
+
+
+def test_it_tells_which_incidents_are_open_who_has_them_and_what_is_silenced(database: Database) -> None:
+    world = World.of(database, scored(), scored(id="mild", warning=(15, 15)))
+    world.add(20, ago=-4 * MINUTE)
+    world.check()
+    now = world.clock.now()
+    with database.write() as transaction:
+        assert acknowledge(transaction, 2, "ada", now)
+        for begins, lasts in ((0, HOUR), (HOUR, HOUR), (-HOUR, HOUR)):
+            add(transaction, Silence(now + begins, now + begins + lasts, "ada", group="lastAgentId=7", labels={"team": "a"}))
+    found = look(database, Budget(database, world.clock).state(), None, now)
+    assert [(each.id, each.acknowledged_by) for each in found.incidents] == [(1, None), (2, "ada")]
+    assert [about(each) for each in found.silences] == ["lastAgentId=7 team=a"]
+    data = json.loads(json.dumps(to_json(found)))
+    assert [each["acknowledged_at"] for each in data["incidents"]] == [None, iso(now)]
+    assert [(each["silence"], each["until"]) for each in data["silences"]] == [(1, iso(now + HOUR))]
+
+
+def test_what_is_over_is_no_longer_open(database: Database) -> None:
+    world = World.of(database, scored(window=MINUTE))
+    world.add(20, ago=-4 * MINUTE)
+    world.check()
+    world.add(1, ago=-4 * MINUTE)
+    world.check()
+    found = look(database, Budget(database, world.clock).state(), None, world.clock.now())
+    assert (found.incidents, found.firing) == ((), ())
+
+
+def test_a_silence_of_nothing_in_particular_is_about_everything() -> None:
+    assert about(Silence(0, 1, "ada")) == "everything"
+    assert about(Silence(0, 1, "ada", rule="slow", labels={"level": "warning"})) == "slow level=warning"
