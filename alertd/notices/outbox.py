@@ -117,6 +117,7 @@ class Outbox:
         going_on = sa.select(incidents.c.id).where(incidents.c.closed_at.is_(None))
         lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest) & deliveries.c.incident.in_(going_on)
         values = {"state": "queued", "via": deliveries.c.receiver, "attempts": 0, "queued_at": now, "due_at": now}
+        values |= {"error": None}
         with self.database.write() as transaction:
             return transaction.execute(sa.update(deliveries).where(lost).values(values)).rowcount
 
@@ -282,7 +283,7 @@ class Outbox:
         values: dict[str, object] = {
             "state": "dead" if dead else "queued",
             "due_at": now + pause,
-            "error": str(problem),
+            "error": _error(delivery, problem, dead=dead),
             "lease": None,
             "lease_until": None,
             "ambiguous": delivery.ambiguous or problem.ambiguous,
@@ -309,6 +310,14 @@ class Outbox:
 def _mine(delivery: Delivery) -> sa.ColumnElement[bool]:
     """Only whoever holds the lease may settle: another thread or process may have taken the delivery up since."""
     return (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease) & (deliveries.c.state == "sending")
+
+
+def _error(delivery: Delivery, problem: DeliveryError, *, dead: bool) -> str | sa.ColumnElement[str]:
+    """What is shown of a failure. Beside the fallback's own the receiver's stays: that is the one to be mended."""
+    if delivery.via == delivery.receiver:
+        return str(problem)
+    first = sa.func.coalesce(deliveries.c.error, "")
+    return first + f"; then {delivery.via}: {problem}" if dead else first
 
 
 def _as_delivery_error(problem: Exception, delivery: Delivery) -> DeliveryError:

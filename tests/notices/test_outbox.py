@@ -353,6 +353,7 @@ def test_a_dead_fallback_is_dead(database: Database) -> None:
     stage.check({1: BAD})
     assert stage.send() == 2
     assert stage.rows("receiver", "via", "state") == [("team", "spare", "dead")]
+    assert stage.rows("error") == [f"{PERMANENT}; then spare: {PERMANENT}"]
 
 
 def test_a_silent_refresh_never_goes_to_the_fallback(database: Database) -> None:
