@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from alertd.clock import Instant
     from alertd.rulebook.rule import Rulebook
     from alertd.settings import Secrets, Settings
 
@@ -41,6 +42,18 @@ def load_settings(rules: Path | None = None) -> tuple[Settings, Secrets]:
     if rules is not None:
         found = found.model_copy(update={"rules": rules})
     return found, reading.Secrets(variables)
+
+
+def read_at(text: str, now: Instant) -> Instant:
+    """The moment that `--at` means: a time, or how long ago, such as -2h."""
+    from alertd.clock import parse_instant
+    from alertd.durations import parse_duration
+    from alertd.errors import SettingsError
+
+    try:
+        return now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
+    except (ValueError, OverflowError) as problem:
+        raise SettingsError(f"--at: {problem}") from None
 
 
 def require_token(secrets: Secrets) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, require_token, say
+from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_json, read_at, require_token, say
 
 if TYPE_CHECKING:
     from alertd.clock import Instant
@@ -44,7 +44,7 @@ def evaluate(
     book = load_rulebook(settings.rules)
     chosen = _chosen(book, rule or [])
     clock, outcomes = SystemClock(), list[str]()
-    as_of = _instant(at, clock.now()) if at else clock.now() - max((each.delay for each in chosen), default=0)
+    as_of = read_at(at, clock.now()) if at else clock.now() - max((each.delay for each in chosen), default=0)
     database = open_database(settings.store.url)
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
@@ -77,17 +77,6 @@ def _chosen(book: Rulebook, names: list[str]) -> list[Rule]:
             meant = suggest(name, book.rules)
             raise SettingsError(f'there is no rule "{name}"' + (f"; did you mean {meant}?" if meant else few(book.rules)))
     return [book.rules[name] for name in dict.fromkeys(names or book.rules)]
-
-
-def _instant(text: str, now: Instant) -> Instant:
-    from alertd.clock import parse_instant
-    from alertd.durations import parse_duration
-    from alertd.errors import SettingsError
-
-    try:
-        return now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
-    except (ValueError, OverflowError) as problem:
-        raise SettingsError(f"--at: {problem}") from None
 
 
 def _unchecked(rule: Rule, as_of: Instant, when: str) -> str:

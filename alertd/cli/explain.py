@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alertd.cli.common import Json, Rules, load_settings, print_json, say
+from alertd.cli.common import Json, Rules, load_settings, print_json, read_at, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alertd.clock import Instant
     from alertd.evaluation.finding import Shelf
     from alertd.rulebook.rule import Rulebook
     from alertd.store.database import Database
@@ -49,7 +48,7 @@ def explain(
 
     settings, _ = load_settings(rules)
     now = SystemClock().now()
-    question = Question(rule, group, _instant(at, now) if at else None, last)
+    question = Question(rule, group, read_at(at, now) if at else None, last)
     path = path_of(settings.store.url)
     if isinstance(path, Path) and not path.exists():
         raise StoreError(f"there is no store at {path}; no daemon has run here yet (or ALERTD_STORE__URL names another place)")
@@ -61,17 +60,6 @@ def explain(
         print_json(to_json(found))
     else:
         typer.echo(to_text(found, min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)))
-
-
-def _instant(text: str, now: Instant) -> Instant:
-    from alertd.clock import parse_instant
-    from alertd.durations import parse_duration
-    from alertd.errors import SettingsError
-
-    try:
-        return now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
-    except (ValueError, OverflowError) as problem:
-        raise SettingsError(f"--at: {problem}") from None
 
 
 def _shelf(database: Database, rule: str, folder: Path) -> Shelf:
