@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 # More conversations than that in one test are a mistake in `each` or `to`.
 MOST_CONVERSATIONS = 500_000
+MOST_CHECKS = 200_000  # some minutes of playing
 
 
 @dataclass
@@ -110,7 +111,7 @@ def _case(raw: Mapping[str, Any], book: Rulebook, document: Document, trail: Tra
     if reader.problems or entry.name is None or entry.start is None:
         return None, reader.problems
     rules = entry.rules or tuple(book.rules)
-    return Case(
+    case = Case(
         entry.name,
         rules,
         entry.start,
@@ -121,7 +122,10 @@ def _case(raw: Mapping[str, Any], book: Rulebook, document: Document, trail: Tra
         entry.calls,
         document.file,
         reader.line(("name",)),
-    ), []  # fmt: skip - a line a field would be taller, not clearer
+    )  # fmt: skip - a line a field would be taller, not clearer
+    if sum(case.end // book.rules[rule].every for rule in rules) > MOST_CHECKS:
+        return None, [Problem(f"this takes more than {MOST_CHECKS:,} checks; end it earlier, or name fewer rules under rules")]
+    return case, []
 
 
 _SUCH_AS = {"name": "name: fires once and resolves", "start": 'start: "2026-11-02T09:00:00Z"'}

@@ -191,3 +191,8 @@ def test_two_tests_of_one_name_are_told_apart() -> None:
     assert [(each.line, each.message) for each in findings] == [
         (3, "the test on line 2 has this name too; say what is different")
     ]
+
+
+def test_a_test_that_would_be_played_for_hours_is_refused() -> None:
+    ((_, message, _),) = said("expect: [{at: 366d, alerts: []}]")
+    assert message == "this takes more than 200,000 checks; end it earlier, or name fewer rules under rules"
