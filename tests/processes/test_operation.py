@@ -127,9 +127,15 @@ def test_rule_files_are_loaded_on_sighup_and_wrong_ones_change_nothing(stage: St
     daemon.signal(signal.SIGHUP)
     daemon.says("rule files loaded")
     assert stage.ready(daemon) == {}
-    stage.told("opened", "resolved", "opened")  # the removed rule's incident ends, the new rule's begins
-    assert stage.rows_of("SELECT rule, closed_at IS NULL FROM incidents") == [("nobody-answers", 0), ("another", 1)]
-    assert "removed" in " ".join(each.text for each in stage.mailbox.mails[1:2])
+    # The removed rule's incident ends, the new rule's begins; the fallback is told that the files are wrong, and mended.
+    until(lambda: stage.in_slack() == ["opened", "resolved", "opened"], "the story in Slack")
+    mended = ["opened", "opened", "resolved", "resolved", "opened"]
+    until(lambda: sorted(stage.by_mail()) == sorted(mended), "the stories by mail")
+    told = stage.rows_of("SELECT rule, closed_at IS NULL FROM incidents")
+    assert told == [("nobody-answers", 0), ("alertd-rulebook", 0), ("another", 1)]
+    mails = " ".join(each.text for each in stage.mailbox.mails)
+    assert "The newest rule files are wrong" in mails
+    assert "removed" in mails
     stops(daemon)
 
 

@@ -24,7 +24,7 @@ def test_a_scenario_starts_and_ends_as_written(text: str, start: int, end: int) 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("nobody-answer", "did you mean nobody-answers?"),
+        ("nobody-answer", 'did you mean "nobody-answers"'),
         ("xyz", "there are agent-asleep, nobody-answers, rush, quiet-night, broken-playbook"),
         ("rush@30", '"30" has no unit'),
         ("rush+soon", '"soon" is not a duration'),
@@ -48,7 +48,7 @@ def test_faults_have_a_kind_a_rate_and_slow_ones_a_duration() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["timeot:0.1"], "did you mean timeout?"),
+        (["timeot:0.1"], 'did you mean "timeout"'),
         (["404:0.1"], 'there is no fault "404"'),
         (["500"], '"" is not a rate from 0 to 1'),
         (["500:2"], '"2" is not a rate from 0 to 1'),
