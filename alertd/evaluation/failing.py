@@ -16,6 +16,7 @@ from alertd.notices.periods import spell_moment
 from alertd.rulebook.rule import Rule, Rulebook
 
 SOURCE = "alertd-source"  # several rules at once
+BUDGET = "alertd-budget"  # whatever lacked a call for long
 RULE = "alertd-rule/"  # one rule, whose id follows
 
 # How long a rule must have failed, and at how many checks in a row, before anybody is told.
@@ -30,14 +31,17 @@ def causes(found: Mapping[str, Checked], alone: Collection[str], book: Rulebook,
 
     Reasons are the same if they differ in numbers only. `alone` are rules that were told of by themselves; they stay so for as
     long as they fail. `together`: there is a common trouble already; whatever else fails then belongs to it, since an outage
-    changes its words. A rule that only lacks a call (`stale`) is never told of by itself: that is no fault of its own.
+    changes its words. A rule that only lacks a call (`stale`) is never told of by itself, since that is no fault of its own:
+    all of them are one trouble of the budget.
     """
     rest = {name: found[name] for name in sorted(found) if name not in alone}
     groups = _by_reason(rest if together else {name: each for name, each in rest.items() if _own_fault(each)})
     shared = groups if together and len(rest) > 1 else [each for each in groups if len(each) > 1]
     crowd = {each.rule for group in shared for each in group}
     single = sorted({*alone, *(name for name, each in rest.items() if name not in crowd and _own_fault(each))} & found.keys())
-    return ([_common(shared, book)] if shared else []) + [_own(book, found[name]) for name in single]
+    late = [each for each in rest.values() if not _own_fault(each)] if not shared else []
+    told = ([_common(shared, book)] if shared else []) + ([_late(late, book)] if late else [])
+    return told + [_own(book, found[name]) for name in single]
 
 
 def tell_failing(transaction: sa.Connection, checked: Mapping[str, Checked], book: Rulebook, at: Instant) -> list[Kind]:
@@ -51,8 +55,8 @@ def tell_failing(transaction: sa.Connection, checked: Mapping[str, Checked], boo
     alone = {name for name in told if name in book.rules and name in checked and checked[name].failing_since is not None}
     troubles = causes(found, alone, book, together=SOURCE in known)
     kinds = [_mend(transaction, name, book, at) for name in sorted(told - alone)]
-    if SOURCE in known and not any(each.cause == SOURCE for each in troubles):
-        kinds.append(report_mended(transaction, SOURCE, book, at))
+    over = {SOURCE, BUDGET} & known - {each.cause for each in troubles}
+    kinds += [report_mended(transaction, cause, book, at) for cause in sorted(over)]
     kinds += [report_trouble(transaction, each, book, at) for each in troubles]
     return [kind for kind in kinds if kind]
 
@@ -103,6 +107,16 @@ def _common(groups: Sequence[Sequence[Checked]], book: Rulebook) -> Trouble:
         f"nothing new is told. {reasons}"
     )
     return Trouble(SOURCE, "alertd gets no answers", text, level=Level.CRITICAL if critical else Level.WARNING)
+
+
+def _late(late: Sequence[Checked], book: Rulebook) -> Trouble:
+    critical = any(book.rules[each.rule].worst is Level.CRITICAL for each in late)
+    text = (
+        f"{len(late)} of {len(book.rules)} rules are not checked in time, so nothing changes for them: {_names(late)}. "
+        f"{_sentence(late[0].reason)} `alertd plan` says which rules take the calls; check them less often, or let others with "
+        "the token ask less."
+    )
+    return Trouble(BUDGET, "The calls do not suffice", text, level=Level.CRITICAL if critical else Level.WARNING)
 
 
 def _names(group: Sequence[Checked]) -> str:

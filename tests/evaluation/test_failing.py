@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 
 from alertd.clock import DAY, MINUTE, Duration
-from alertd.evaluation.failing import RULE, SOURCE, tell_failing
+from alertd.evaluation.failing import BUDGET, RULE, SOURCE, tell_failing
 from alertd.evaluation.ledger import Checked
 from alertd.facts import Evidence, Kind, Level
 from alertd.notices.notice import Notice, from_json
@@ -137,9 +137,18 @@ def test_who_is_left_alone_when_an_outage_ends_is_told_by_itself(database: Datab
     assert desk.causes == {RULE + "a", SOURCE}  # it stays told of by itself for as long as it fails
 
 
+def test_rules_that_lack_a_call_are_told_together_as_a_trouble_of_the_budget(database: Database) -> None:
+    desk = a_desk(database)
+    lacking = {"a": "no slot came free", "b": "no slot came free"}
+    assert [desk.look(lacking, stale=True) for _ in range(6)] == [[], [], [], [O], [], []]
+    assert desk.causes == {BUDGET}
+    assert "2 of 7 rules are not checked in time, so nothing changes for them: a, b. No slot" in str(desk.newest.text)
+    assert desk.look({}) == [R]
+    assert desk.told() == [("ops", "opened"), ("ops", "resolved")]
+
+
 def test_lacking_a_call_is_no_fault_of_a_rule(database: Database) -> None:
     desk = a_desk(database)
-    assert [desk.look({"a": "no slot came free", "b": "no slot came free"}, stale=True) for _ in range(6)] == [[]] * 6
     for _ in range(4):
         desk.look({"a": TIMEOUT})
     assert desk.look({"a": "no slot came free"}, stale=True) in ([], [Kind.REFRESHED])
