@@ -12,6 +12,7 @@ from alertd.facts import CONVERSATION
 from alertd.reporting.properties import suggest
 from alertd.rulebook.calendars import Calendar
 from alertd.rulebook.checks import Draft
+from alertd.rulebook.lookback import CalendarWindow
 from alertd.rulebook.misfit import show
 from alertd.rulebook.model import RuleEntry
 from alertd.rulebook.moments import intended_duration
@@ -100,6 +101,9 @@ def _window(draft: Draft) -> Iterator[Problem]:
     if own is not None and "window" in draft.given and draft.compare:
         message = f"{draft.compare.names[0]} brings its own windows; leave this out"
         yield Problem(message, draft.trail("window"), at_key=True)
+    if isinstance(draft.entry.window, CalendarWindow) and draft.compare and draft.compare.names == ("usual",):
+        message = "usual compares windows of one length, which days and hours of a calendar have not; write window: 1h"
+        yield Problem(message, draft.trail("window"))
 
 
 def _groups(draft: Draft) -> Iterator[Problem]:

@@ -95,3 +95,16 @@ def test_a_limit_with_two_sides_has_no_sign(limit: str, meant: str | None) -> No
     found = said_of(RULE.replace("{below: 5}", limit) + "    compare: usual\n")
 
     assert [each.suggestion for each in found] == ([meant] if meant else [])
+
+
+def test_what_is_usual_wants_a_window_of_one_length() -> None:
+    keys = "window: {calendar_day: 0}, measure: count, compare: usual, warning: {outside: 4}"
+    rule = f"rules: [{{id: a, every: 1h, {keys}, notify: oncall-mail}}]"
+
+    assert "usual compares windows of one length" in "".join(messages(rule))
+
+
+def test_a_report_lists_groups_and_not_single_conversations() -> None:
+    report = RULE.replace("critical: {below: 5}", "report: true")
+
+    assert "single conversations are what alerts are for" in "".join(messages(report + "    by: conversation\n"))
