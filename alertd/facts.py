@@ -18,7 +18,10 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """0 for ok, 1 for warning, 2 for critical: texts do not sort that way."""
-        return tuple(Level).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {level: rank for rank, level in enumerate(Level)}
 
 
 class Evidence(StrEnum):

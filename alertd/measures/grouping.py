@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from alertd.reporting.table import Column, Mask
+from alertd.reporting.table import Column
 
 
 def sizes(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -57,5 +57,5 @@ def _between(low: Column, high: Column, share: Column) -> Column:
 
 def present(values: Column, groups: NDArray[np.intp]) -> tuple[Column, NDArray[np.intp]]:
     """Only the rows that have a value, with their groups."""
-    there: Mask = ~np.isnan(values)
-    return values[there], groups[there]
+    there = np.flatnonzero(~np.isnan(values))
+    return (values, groups) if len(there) == len(values) else (values.take(there), groups.take(there))

@@ -26,7 +26,9 @@ class Table:
 
     def take(self, rows: Mask | NDArray[np.intp]) -> Table:
         """The rows that a mask or a list of positions picks."""
-        return Table(self.ids[rows], {name: column[rows] for name, column in self.columns.items()})
+        # A mask would be counted anew for every column.
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Table(self.ids.take(places), {name: column.take(places) for name, column in self.columns.items()})
 
 
 def unique(table: Table) -> Table:
