@@ -118,7 +118,9 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
             own = {"measure": draw(st.sampled_from(list(MEASURES.values()))), "report": True, "window": draw(windows)}
         case "comparison":
             unit = draw(st.sampled_from(["%", "number"]))
-            own = {"measure": "count", "compare": draw(st.sampled_from(COMPARISONS[unit])), "window": draw(windows)}
+            fixed = unit == "number"  # what is usual wants windows of one length
+            own = {"measure": "count", "compare": draw(st.sampled_from(COMPARISONS[unit]))}
+            own |= {"window": draw(durations() if fixed else windows)}
             own |= draw(_levels(unit.removeprefix("number"), outside=True)) | draw(groups)
         case kind:
             unit = draw(st.sampled_from(["", "m", "%"]))
