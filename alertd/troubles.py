@@ -11,7 +11,7 @@ from alertd.clock import Instant
 from alertd.errors import AlertdError, StoreError
 from alertd.evaluation import ledger
 from alertd.evaluation.failing import tell_failing
-from alertd.notices.own import Trouble, report_mended, report_trouble
+from alertd.notices.own import Trouble, open_causes, report_mended, report_trouble
 from alertd.reloading import Rejected
 from alertd.rulebook.findings import Finding, mask
 from alertd.rulebook.rule import Receiver, Rule, Rulebook
@@ -41,8 +41,11 @@ def tell_loaded(database: Database, book: Rulebook, at: Instant) -> bool:
 def tell_unanswered(database: Database, book: Rulebook, at: Instant) -> bool:
     """Tell of rules that have had no evidence for long, and of the end of that. Whether there is something to send."""
     try:
+        with database.read() as transaction:  # after every tick: nearly always there is nothing to write
+            if not ledger.load_failing(transaction) and not open_causes(transaction):
+                return False
         with database.write() as transaction:
-            return bool(tell_failing(transaction, ledger.load_checked(transaction), book, at))
+            return bool(tell_failing(transaction, ledger.load_failing(transaction), book, at))
     except StoreError as problem:
         _log.error("nobody told of rules without evidence", error=str(problem))
         return False

@@ -47,7 +47,8 @@ def causes(found: Mapping[str, Checked], alone: Collection[str], book: Rulebook,
 def tell_failing(transaction: sa.Connection, checked: Mapping[str, Checked], book: Rulebook, at: Instant) -> list[Kind]:
     """Tell of rules that have failed for long, once, and of the end of that. Returns the kinds of notices that came of it.
 
-    `checked` is the last check of every rule. Calling it again with the same changes nothing.
+    `checked` is the last check of every rule that failed at it; others may be there too. Calling it again with the same
+    changes nothing.
     """
     known = open_causes(transaction)
     found = {name: each for name, each in checked.items() if name in book.rules and _for_long(book.rules[name], each)}

@@ -19,6 +19,7 @@ _OF_RULES = sa.bindparam("of_rules", type_=sa.String, expanding=True)
 _OF_GROUP = sa.bindparam("of_group", type_=sa.String)
 _ALL_CHECKED = sa.select(rules)
 _CHECKED = _ALL_CHECKED.where(rules.c.rule.in_(_OF_RULES))
+_FAILING = _ALL_CHECKED.where(rules.c.failing_since.is_not(None))
 _CHECK_AGAIN = sa.update(rules).where(rules.c.rule == _OF)
 _ALL_ALERTS = sa.select(alerts)
 _ALERTS = _ALL_ALERTS.where(alerts.c.rule.in_(_OF_RULES))
@@ -67,12 +68,18 @@ class Checked:
 def load_checked(transaction: sa.Connection, *names: str) -> dict[str, Checked]:
     """The last check of these rules, or of every rule that was ever checked."""
     rows = transaction.execute(_CHECKED, {"of_rules": names}) if names else transaction.execute(_ALL_CHECKED)
-    return {
-        row.rule: Checked(
-            row.rule, row.due_at, row.as_of, row.question, Evidence(row.evidence), row.reason, row.missed, row.failing_since
-        )
-        for row in rows
-    }
+    return {row.rule: _as_checked(row) for row in rows}
+
+
+def load_failing(transaction: sa.Connection) -> dict[str, Checked]:
+    """The last check of every rule that had no evidence then."""
+    return {row.rule: _as_checked(row) for row in transaction.execute(_FAILING)}
+
+
+def _as_checked(row: sa.Row[Any]) -> Checked:
+    return Checked(
+        row.rule, row.due_at, row.as_of, row.question, Evidence(row.evidence), row.reason, row.missed, row.failing_since
+    )
 
 
 def save_checked(transaction: sa.Connection, checks: Iterable[Checked], known: Container[str]) -> None:
