@@ -12,7 +12,9 @@ from alertd.cli.common import Json, Rules, load_rulebook, load_settings, print_j
 if TYPE_CHECKING:
     from alertd.clock import Instant
     from alertd.facts import Verdict
+    from alertd.planning.fetching import Source
     from alertd.rulebook.rule import Rule, Rulebook
+    from alertd.store.database import Database
 
 
 def evaluate(
@@ -29,42 +31,46 @@ def evaluate(
     rules: Rules = None,
 ) -> None:
     """Ask the API what the rules need to know and judge them now, once. No alert moves, nobody is told."""
-    from dataclasses import replace
-
     from alertd.assembly import open_reporting
     from alertd.clock import SystemClock, iso
-    from alertd.evaluation.schedule import Due, is_open
-    from alertd.evaluation.tick import judge_all, know, wanted
-    from alertd.planning.asking import Asking
-    from alertd.planning.demand import Urgency
+    from alertd.evaluation.schedule import is_open
     from alertd.store.database import open_database
 
     settings, secrets = load_settings(rules)
     require_token(secrets)
-    book = load_rulebook(settings.rules)
-    chosen = _chosen(book, rule or [])
+    chosen = _chosen(load_rulebook(settings.rules), rule or [])
     clock, outcomes = SystemClock(), list[str]()
     as_of = read_at(at, clock.now()) if at else clock.now() - max((each.delay for each in chosen), default=0)
     database = open_database(settings.store.url)
     with open_reporting(settings, secrets, database, clock, count=outcomes.append) as reporting:
         say(f"Asking for {len(chosen)} rule{'' if len(chosen) == 1 else 's'} as of {iso(as_of)} ...")
-        dues = [Due(each, as_of + each.delay) for each in chosen]
-        known = {each: replace(found, alive=None) for each, found in know(database, dues).items()}
-        asking = Asking(reporting.source, wanted(dues, Urgency.BACKGROUND, known))
-        judged = list(judge_all(asking, dues, known))
-    order = {each.id: number for number, each in enumerate(chosen)}
-    judged.sort(key=lambda each: order[each.due.rule.id])
-    verdicts = [verdict for each in judged for verdict in each.verdicts]
-    closed = {each.rule.id for each in dues if not is_open(each.rule, each.at)}
+        verdicts = _judge(chosen, as_of, reporting.source, database)
+    closed = [each for each in chosen if not is_open(each, as_of + each.delay)]
     if as_json:
-        found = [_to_json(each, closed=each.rule in closed) for each in verdicts]
+        names = {each.id for each in closed}
+        found = [_to_json(each, closed=each.rule in names) for each in verdicts]
         print_json({"as_of": iso(as_of), "calls": len(outcomes), "verdicts": found})
     else:
         _show(verdicts, {each.id: each for each in chosen}, reporting.directory.name)
         say(f"{len(outcomes)} call{'' if len(outcomes) == 1 else 's'}")
-    for each in chosen:
-        if each.id in closed:
-            say(_unchecked(each, as_of, "then" if at else "now"))
+    for each in closed:
+        say(_unchecked(each, as_of, "then" if at else "now"))
+
+
+def _judge(chosen: list[Rule], as_of: Instant, source: Source, database: Database) -> list[Verdict]:
+    """The verdicts of these rules in their order, of every group; what the store remembers of earlier windows is not asked."""
+    from dataclasses import replace
+
+    from alertd.evaluation.schedule import Due
+    from alertd.evaluation.tick import judge_all, know, wanted
+    from alertd.planning.asking import Asking
+    from alertd.planning.demand import Urgency
+
+    dues = [Due(each, as_of + each.delay) for each in chosen]
+    known = {each: replace(found, alive=None) for each, found in know(database, dues).items()}
+    judged = judge_all(Asking(source, wanted(dues, Urgency.BACKGROUND, known)), dues, known)
+    by_rule = {each.due.rule.id: each.verdicts for each in judged}
+    return [verdict for each in chosen for verdict in by_rule[each.id]]
 
 
 def _chosen(book: Rulebook, names: list[str]) -> list[Rule]:

@@ -52,15 +52,15 @@ def judge(rule: Rule, needs: Needs, tables: Tables, as_of: Instant, known: Known
     frame = _Frame(rule, window, as_of)
     if rule.single:
         return Judgement(tuple(_single(frame, now, known.alive)))
+    if len(now) > rule.max_groups:
+        return Judgement((_too_many(frame, now),))
     if rule.compare == comparisons.VALUE:
-        return Judgement(_bounded(frame, now.selected, len(now), _plain(frame, now)))
+        return Judgement(tuple(_plain(frame, now)) or (_no_group(frame, now),))
     asked = {each.selection.window: each for each in needs.earlier}
     measured = {each: _figures(_reckon(rule, needs, tables, each.end)) for each, needs in asked.items()}
-    if len(now) > rule.max_groups:
-        return Judgement(_bounded(frame, now.selected, len(now), iter(())))
     found = _compared(frame, now, {**known.memory, **measured})
     kept = {window: _figures(now)} if rule.compare.keeps(window, rule.timezone, rule.every) else {}
-    verdicts = _bounded(frame, now.selected, min(len(found.groups), 1), found.verdicts())  # those of other windows are no more
+    verdicts = tuple(found.verdicts()) or (_no_group(frame, now),)
     return Judgement(verdicts, {**kept, **measured} if looks_back(rule) else {})
 
 
@@ -173,18 +173,16 @@ def _telling(rule: Rule, now: Reckoning, alive: frozenset[int]) -> Sequence[int]
     return places
 
 
-def _bounded(frame: _Frame, selected: int, count: int, verdicts: Iterator[Verdict]) -> tuple[Verdict, ...]:
-    """The verdicts, unless there are too many groups or none."""
-    rule = frame.rule
-    if count > rule.max_groups:
-        reason = (
-            f"{count} groups are more than max_groups: {rule.max_groups}; raise it, or narrow the filters. "
-            "Until then nothing changes."
-        )
-        return (frame.blank(Evidence.ERROR, reason, selected),)
-    if not count:
-        return (frame.blank(Evidence.NO_DATA, f"no conversations with {rule.by} in the window", selected),)
-    return tuple(verdicts)
+def _too_many(frame: _Frame, now: Reckoning) -> Verdict:
+    reason = (
+        f"{len(now)} groups are more than max_groups: {frame.rule.max_groups}; raise it, or narrow the filters. "
+        "Until then nothing changes."
+    )
+    return frame.blank(Evidence.ERROR, reason, now.selected)
+
+
+def _no_group(frame: _Frame, now: Reckoning) -> Verdict:
+    return frame.blank(Evidence.NO_DATA, f"no conversations with {frame.rule.by} in the window", now.selected)
 
 
 def _figures(found: Reckoning) -> Figures:
