@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from alertd.clock import SECOND, Clock, Duration
 from alertd.errors import Unauthorised
-from alertd.notices.notice import Notice
+from alertd.notice import Notice
 from alertd.notices.rendering import render_or_plain
 from alertd.planning.fetching import Source
 from alertd.planning.memory import load_lessons

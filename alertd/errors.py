@@ -23,7 +23,7 @@ AlertdError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -151,13 +151,20 @@ class DeliveryError(AlertdError):
     """A receiver did not take a message.
 
     `permanent`: trying again is useless. `retry_after`: milliseconds the receiver asked us to wait. `ambiguous`: it may
-    have taken the message although we have no proof.
+    have taken the message although we have no proof. `receipt`: what is done already, for the next attempt to know.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry_after: int | None = None, ambiguous: bool = False
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry_after: int | None = None,
+        ambiguous: bool = False,
+        receipt: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.receipt = receipt
         self.permanent = permanent
         self.retry_after = retry_after
         self.ambiguous = ambiguous

@@ -177,3 +177,4 @@ class Kind(StrEnum):
     REPORT = "report"  # told on its schedule, belongs to no incident
     REFRESHED = "refreshed"
     TEST = "test"
+    DIGEST = "digest"  # many notices in one message; never the kind of one notice or delivery

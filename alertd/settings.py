@@ -27,7 +27,9 @@ PREFIX = "ALERTD_"
 TOKEN = "ALERTD_REPORTING__TOKEN"  # noqa: S105 - the name of a variable, not a token
 SLACK_TOKEN = "ALERTD_SLACK__BOT_TOKEN"  # noqa: S105
 MAIL_PASSWORD = "ALERTD_EMAIL__PASSWORD"  # noqa: S105
-SECRETS = (TOKEN, SLACK_TOKEN, MAIL_PASSWORD)
+SLACK_APP_TOKEN = "ALERTD_SLACK__APP_TOKEN"  # noqa: S105
+HEARTBEAT = "ALERTD_HEARTBEAT__URL"
+SECRETS = (TOKEN, SLACK_TOKEN, SLACK_APP_TOKEN, MAIL_PASSWORD, HEARTBEAT)
 
 _UNREADABLE = ".env in the working folder cannot be read; it must be a text file in UTF-8"
 
@@ -106,6 +108,20 @@ class EmailSettings(_Section):
     tls: Literal["starttls", "tls", "none"] = Field(default="starttls", description="starttls and tls are never downgraded.")
 
 
+class WebhookSettings(_Section):
+    """How webhooks are called."""
+
+    allow_private: bool = Field(
+        default=False, description="Allow webhooks to addresses inside your network, and http:// to them."
+    )
+
+
+class HeartbeatSettings(_Section):
+    """Telling somebody else that alertd is well; where to is a secret, ALERTD_HEARTBEAT__URL."""
+
+    every: Span = Field(default=60_000, ge=10_000, le=86_400_000, description="How often, while all is well.")
+
+
 class WebSettings(_Section):
     """Where health and metrics are served."""
 
@@ -132,6 +148,8 @@ class Settings(_Section):
     store: StoreSettings = StoreSettings()
     slack: SlackSettings = SlackSettings()
     email: EmailSettings = EmailSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -222,9 +240,10 @@ def access(settings: Settings, secrets: Secrets) -> Access:
     """What the channels need to know."""
     mail = settings.email
     return Access(
-        SlackAccess(settings.slack.url, lambda: secrets.read(SLACK_TOKEN)),
+        SlackAccess(settings.slack.url, lambda: secrets.read(SLACK_TOKEN), lambda: secrets.read(SLACK_APP_TOKEN)),
         MailAccess(mail.host, mail.port, mail.username, lambda: secrets.read(MAIL_PASSWORD), mail.sender, mail.tls),
         secrets.read,
+        private=settings.webhook.allow_private,
     )
 
 

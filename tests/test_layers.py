@@ -21,6 +21,7 @@ LAYERS = (
     ("__init__", "errors", "clock"),
     ("durations", "facts"),
     ("units", "store"),
+    ("notice", "charts"),
     ("reporting",),
     ("measures", "comparisons", "channels"),
     ("rulebook", "sandbox"),

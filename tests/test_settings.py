@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alertd.clock import DAY
+from alertd.clock import DAY, MINUTE
 from alertd.errors import SettingsError
 from alertd.settings import (
     MAIL_PASSWORD,
@@ -45,6 +45,8 @@ SOME = {
     "ALERTD_EMAIL__USERNAME": ("alertd", "alertd"),
     "ALERTD_EMAIL__SENDER": ("alertd@example.com", "alertd@example.com"),
     "ALERTD_EMAIL__TLS": ("none", "none"),
+    "ALERTD_WEBHOOK__ALLOW_PRIVATE": ("true", True),
+    "ALERTD_HEARTBEAT__EVERY": ("5m", 5 * MINUTE),
     "ALERTD_WEB__HOST": ("0.0.0.0", "0.0.0.0"),
     "ALERTD_WEB__PORT": ("0", 0),
     "ALERTD_LOG__LEVEL": ("debug", "debug"),

@@ -7,7 +7,7 @@ import pkgutil
 
 from alertd.channels.base import Channel
 
-_NOT_CHANNELS = frozenset({"base", "wire"})
+_NOT_CHANNELS = frozenset({"base", "http", "wire"})
 
 
 def names() -> tuple[str, ...]:

@@ -8,8 +8,10 @@ from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from alertd.charts import Chart
 from alertd.clock import SECOND, Duration
 from alertd.facts import Kind, Level
+from alertd.notice import Notice
 
 # What a channel must remember to go on in the same thread: Slack's channel and ts, a Message-ID. Never a secret.
 Receipt: TypeAlias = Mapping[str, str]
@@ -20,10 +22,19 @@ class Message:
     """A rendered notice on its way to one receiver."""
 
     key: str  # a UUID, the same on every attempt: client_msg_id, Message-ID
-    kind: Kind
-    level: Level
+    kind: Kind  # as this receiver is told it
+    notice: Notice  # the facts, for machines; of a digest those of its most urgent notice
     parts: Mapping[str, str]  # the blocks of the channel's template, rendered
+    chart: Chart | None = None
     repeat: bool = False  # an earlier attempt may have arrived
+    late: Duration = 0  # for how long it could not be sent
+    before: Receipt | None = None  # what an attempt that failed had done already
+    seen: Receipt | None = None  # of an earlier message to this receiver, about anything; given with `repeat`
+
+    @property
+    def level(self) -> Level:
+        """The level that it speaks of."""
+        return self.notice.level
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class SlackAccess:
 
     url: str = "https://slack.com/api/"
     bot_token: Callable[[], str | None] = lambda: None
+    app_token: Callable[[], str | None] = lambda: None  # with it the buttons are heard
     deadline: Duration = 20 * SECOND
 
 
@@ -55,17 +67,20 @@ class Access:
     slack: SlackAccess = field(default_factory=SlackAccess)
     mail: MailAccess = field(default_factory=MailAccess)
     secret: Callable[[str], str | None] = lambda _name: None
+    private: bool = False  # whether webhooks may reach private addresses
 
 
 class Channel(BaseModel):
     """One receiver's options, and how to send to it. Frozen; built from receivers.yaml.
 
-    `pace` is the least time between two messages in milliseconds; `edits` says that an earlier message can be kept true.
+    `pace` is the least time between two messages in milliseconds; when more than `burst` wait to be sent they become one, a
+    digest, and None means never. `edits` says that an earlier message can be kept true.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     pace: ClassVar[int] = 0
+    burst: ClassVar[int | None] = None
 
     @property
     def edits(self) -> bool:
@@ -77,5 +92,9 @@ class Channel(BaseModel):
         raise NotImplementedError
 
     def send(self, message: Message, thread: Receipt | None, access: Access) -> Receipt:
-        """Send one message, into `thread` if the incident has one there. DeliveryError if it was not surely taken."""
+        """Send one message, into `thread` if the incident has one there. DeliveryError if it was not surely taken.
+
+        The receipt is the thread for what follows; in one that has `digest` the incident is one of many, so that nothing of
+        it can be edited. `warning` in a receipt is what people should know although the message was taken.
+        """
         raise NotImplementedError

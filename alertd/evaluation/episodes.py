@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Level
-from alertd.notices.notice import Notice, from_json
+from alertd.notice import Notice, from_json
 from alertd.store.tables import deliveries, incidents, notices
 
 # Notices of one incident that are read; the newest of them.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from alertd.facts import Kind
+from alertd.notice import Notice
 from alertd.notices import wording
 from alertd.notices.context import Context, context
 from alertd.notices.markup import Style
-from alertd.notices.notice import Notice
 from alertd.notices.wording import Names
 
 SHOWN = 10  # groups

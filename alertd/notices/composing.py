@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from alertd.clock import Instant
 from alertd.facts import Alert, Change, Group, Kind, Level, Transition
-from alertd.notices.notice import LISTED, Notice, NoticeGroup
+from alertd.notice import LISTED, Notice, NoticeGroup
 from alertd.rulebook.rule import Limit, Rule
 
 

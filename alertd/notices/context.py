@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from alertd.durations import spell_duration
 from alertd.facts import CONVERSATION
+from alertd.notice import LISTED, Notice, NoticeGroup
 from alertd.notices import markup, wording
-from alertd.notices.notice import LISTED, Notice, NoticeGroup
 from alertd.notices.wording import Names
 
 Context: TypeAlias = Mapping[str, Any]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Kind
-from alertd.notices.notice import Notice
+from alertd.notice import Notice
 from alertd.store.tables import deliveries
 
 

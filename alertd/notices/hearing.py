@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from alertd.facts import Alert, Change, Kind, Level, Transition
+from alertd.notice import Notice
 from alertd.notices.incidents import Decision, untrue, worst_level
-from alertd.notices.notice import Notice
 
 
 @dataclass(frozen=True)

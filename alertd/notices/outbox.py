@@ -18,9 +18,9 @@ import structlog
 from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
 from alertd.errors import AlertdError, DeliveryError, StoreError
-from alertd.facts import Kind, Level
+from alertd.facts import Kind
+from alertd.notice import Notice, from_json
 from alertd.notices.delivery import Delivery, bury, facts, redirect
-from alertd.notices.notice import Notice, from_json
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
 from alertd.store.tables import deliveries, incidents, notices
@@ -233,7 +233,7 @@ class Outbox:
             raise Lacking(lack)
         thread = self._thread(delivery)
         message = Message(
-            delivery.key, delivery.kind, Level(delivery.notice.level), self._parts(delivery, receiver), delivery.ambiguous
+            delivery.key, delivery.kind, delivery.notice, self._parts(delivery, receiver), repeat=delivery.ambiguous
         )
         return receiver.channel.send(message, thread, self.access)
 

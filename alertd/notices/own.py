@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from alertd.clock import MINUTE, Duration, Instant
 from alertd.facts import Kind, Level
+from alertd.notice import Notice
 from alertd.notices.incidents import Incident, last_incident, save_incident
-from alertd.notices.notice import Notice
 from alertd.notices.recording import newest_notice
 from alertd.notices.telling import load_stories, recipients, tell
 from alertd.rulebook.rule import Rulebook

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Change, Kind, Transition
+from alertd.notice import Notice, from_json
 from alertd.notices.composing import compose
 from alertd.notices.hearing import Heard, Hearing, hear, heard
 from alertd.notices.incidents import Decision, Incident, decide, last_incident, last_incidents, save_incident
 from alertd.notices.nagging import Nag, nag
-from alertd.notices.notice import Notice, from_json
 from alertd.notices.telling import Story, load_stories, recipients, tell
 from alertd.rulebook.rule import Rule, Rulebook
 from alertd.store.tables import incidents, notices

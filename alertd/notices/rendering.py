@@ -21,11 +21,11 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 
 from alertd.clock import Duration, SystemClock
 from alertd.errors import TemplateError
+from alertd.notice import Notice
 from alertd.notices import builtin, markup
 from alertd.notices.context import Context, context, tidy
 from alertd.notices.jail import METER, Jail, Meter, jail
 from alertd.notices.markup import HTML, MRKDWN, PLAIN, Style
-from alertd.notices.notice import Notice
 from alertd.notices.wording import Names, followup, worse
 
 STYLES: Mapping[str, Style] = {"slack": MRKDWN}  # other kinds are plain text

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Evidence, Group, Kind, Level, Verdict
+from alertd.notice import LISTED, Notice, NoticeGroup
 from alertd.notices import silences
 from alertd.notices.composing import outline, spell_compared
 from alertd.notices.muting import mute
-from alertd.notices.notice import LISTED, Notice, NoticeGroup
 from alertd.notices.recording import Outcome
 from alertd.notices.telling import tell
 from alertd.rulebook.rule import Rule, Rulebook

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from alertd.clock import Instant
-from alertd.facts import Kind
-from alertd.notices.notice import Notice, to_json
+from alertd.facts import Kind, Level
+from alertd.notice import Notice, to_json
 from alertd.rulebook.rule import Receiver
 from alertd.store.tables import deliveries, notices
 
@@ -23,6 +23,10 @@ _TOLD = (
     .where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer), _REACHED)
     .order_by(deliveries.c.id)
 )
+
+
+# What can wait, however bad it is or was.
+_CALM = (Kind.RESOLVED, Kind.REPORT, Kind.REFRESHED)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def tell(
         # fallback is now told for itself: it need not hear that twice.
         via = stories[name].via if kind is not Kind.OPENED and name in stories else name
         via = name if via in who else via
-        rows.append(common | {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4())})
+        urgent = notice.level is Level.CRITICAL and kind not in _CALM
+        rows.append(common | {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4()), "urgent": urgent})
     if rows:
         transaction.execute(sa.insert(deliveries), rows)

@@ -10,7 +10,7 @@ from alertd.channels.base import Access, Message
 from alertd.clock import HOUR, MINUTE, Instant
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
-from alertd.notices.notice import Notice
+from alertd.notice import Notice
 from alertd.notices.rendering import render_or_plain
 from alertd.rulebook.rule import Receiver
 from alertd.units import Unit
@@ -20,8 +20,9 @@ def send_trial(receiver: Receiver, access: Access, folders: Sequence[Path], now:
     """Send a test message past the outbox; DeliveryError if it was not taken."""
     if lack := receiver.channel.missing(access):
         raise DeliveryError(lack, permanent=True)
-    parts = render_or_plain(receiver.kind, sample(now), names=lambda _property, _id: None, folders=folders)
-    receiver.channel.send(Message(str(uuid.uuid4()), Kind.TEST, Level.WARNING, parts), None, access)
+    notice = sample(now)
+    parts = render_or_plain(receiver.kind, notice, names=lambda _property, _id: None, folders=folders)
+    receiver.channel.send(Message(str(uuid.uuid4()), Kind.TEST, notice, parts), None, access)
 
 
 def sample(now: Instant) -> Notice:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from alertd.durations import spell_duration
 from alertd.errors import QueryError
 from alertd.facts import CONVERSATION, Change, Kind, Level
-from alertd.notices.notice import Notice, NoticeGroup
+from alertd.notice import Notice, NoticeGroup
 from alertd.notices.periods import spell_period
 from alertd.reporting.properties import find_property
 from alertd.units import Unit, spell_value

@@ -10,7 +10,7 @@ from pydantic import PrivateAttr
 from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.clock import Instant
 from alertd.facts import Kind, Level
-from alertd.notices.notice import Notice
+from alertd.notice import Notice
 from alertd.notices.wording import amount
 from alertd.rulebook.rule import Rulebook
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # The migration that makes these tables; a test compares both.
-REVISION = "0004"
+REVISION = "0005"
 
 METADATA = sa.MetaData()
 
@@ -74,6 +74,7 @@ rules = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("missed", sa.Integer, nullable=False),  # due instants that passed without a check, ever
     sa.Column("failing_since", sa.BigInteger),  # as_of of the first error or stale check in a row
+    sa.Column("trail", sa.JSON),  # of a rule without groups: [as_of, value] of its newest checks, oldest first
 )
 
 # One row for each alert that is not inactive.
@@ -149,6 +150,9 @@ deliveries = sa.Table(
     sa.Column("error", sa.String),
     sa.Column("receipt", sa.JSON),
     sa.Column("sent_at", sa.BigInteger),
+    sa.Column("urgent", sa.Boolean, nullable=False, default=False),  # sent before what is not
+    sa.Column("digest", sa.String),  # the key of the message in which it is told together with others
+    sa.Column("told_at", sa.BigInteger),  # when that was sent, while the message of its own incident is still to be edited
     sa.UniqueConstraint("notice", "receiver"),
     sa.Index("deliveries_to_do", "state", "due_at"),
     sa.Index("deliveries_of_story", "incident", "receiver"),

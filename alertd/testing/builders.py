@@ -9,11 +9,13 @@ import numpy as np
 
 from alertd import comparisons, measures
 from alertd.clock import HOUR, MINUTE, Instant
-from alertd.facts import Evidence, Group, Level, Verdict, Window
+from alertd.facts import Change, Evidence, Group, Kind, Level, Verdict, Window
+from alertd.notice import Notice
 from alertd.reporting.table import Table
 from alertd.rulebook.rule import Limit, Receiver, Rule, Rulebook
 from alertd.testing.channel import FakeChannel
 from alertd.testing.clock import START
+from alertd.units import Unit
 
 
 def a_rule(**changes: Any) -> Rule:
@@ -62,6 +64,32 @@ def a_table(**columns: Sequence[float | None]) -> Table:
     length = len(next(iter(columns.values()))) if columns else len(ids or ())
     arrays = {name: np.array([np.nan if each is None else each for each in column], float) for name, column in columns.items()}
     return Table(np.array(ids if ids is not None else range(1, length + 1), np.int64), arrays)
+
+
+def a_notice(**changes: Any) -> Notice:
+    """The opening of incident 12 of rule `slow`: a median of 7 min 12 s over the last hour, limit 5 min, at START."""
+    values: dict[str, Any] = {
+        "kind": Kind.OPENED,
+        "rule": "slow",
+        "title": "First answers are slow",
+        "measure": "median time to the first answer",
+        "unit": Unit.DURATION,
+        "direction": "above",
+        "level": Level.WARNING,
+        "previous": None,
+        "incident": 12,
+        "at": START,
+        "opened_at": START,
+        "resolved_at": None,
+        "window": HOUR,
+        "value": 7.2 * MINUTE,
+        "limit": 5.0 * MINUTE,
+        "recover": 4.0 * MINUTE,
+        "peak": 7.2 * MINUTE,
+        "conversations": 34,
+        "reason": Change.HELD.value,
+    }
+    return Notice(**(values | changes))
 
 
 def a_group(number: int) -> Group:

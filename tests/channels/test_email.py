@@ -25,6 +25,7 @@ from alertd.channels.base import Access, MailAccess, Message
 from alertd.channels.email import CHANNEL, Email, compose, failed
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
+from alertd.testing import a_notice
 from tests.channels.servers import FakeMailbox, dripping, mail_server, saying
 
 KEY = "0d9f5bd4-4a36-5b0e-9f3e-2b1c6a6f7d11"
@@ -35,7 +36,7 @@ PARTS = {
     "rule": "support.first-answer",
     "incident": "12",
 }
-OPENED = Message(KEY, Kind.OPENED, Level.CRITICAL, PARTS)
+OPENED = Message(KEY, Kind.OPENED, a_notice(level=Level.CRITICAL), PARTS)
 TEAM = Email(to=("ops@example.com", "lead@example.com"))
 PASSWORD = "canary-4242"
 

@@ -20,6 +20,7 @@ from alertd.channels.slack import CHANNEL, REPEAT, Slack
 from alertd.channels.slack.refusals import PERMANENT, SHAPE, broken, moved, retry_after
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
+from alertd.testing import a_notice
 from tests.channels.servers import SECRET_PATH, TOKEN, FakeSlack, Scripted, complaint, dripping, slack_server
 
 KEY = "0d9f5bd4-4a36-5b0e-9f3e-2b1c6a6f7d11"
@@ -35,7 +36,7 @@ PARTS = {
     "worse": "yes",
     "followup": "",
 }
-OPENED = Message(KEY, Kind.OPENED, Level.CRITICAL, PARTS)
+OPENED = Message(KEY, Kind.OPENED, a_notice(level=Level.CRITICAL), PARTS)
 THREAD = {"channel": "C012AB3CD", "ts": "1700000000.000001"}
 BOT = Slack(channel="#support-alerts", mention={Level.CRITICAL: "<!here>"})
 HOOK = Slack(webhook_env="SUPPORT_WEBHOOK_URL", mention={Level.CRITICAL: "<!here>"})
@@ -167,7 +168,7 @@ def test_only_a_bot_can_edit() -> None:
         (of(Kind.CHANGED), True),
         (of(Kind.CHANGED, worse=""), False),
         (of(Kind.RESOLVED, worse=""), False),
-        (replace(OPENED, level=Level.WARNING), False),
+        (replace(OPENED, notice=a_notice(level=Level.WARNING)), False),
     ],
 )
 def test_people_are_mentioned_at_their_level_and_only_when_it_opens_or_gets_worse(

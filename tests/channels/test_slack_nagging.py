@@ -9,6 +9,7 @@ import pytest
 from alertd.channels.base import Access, Message, SlackAccess
 from alertd.channels.slack import Slack
 from alertd.facts import Kind, Level
+from alertd.testing import a_notice
 from tests.channels.servers import TOKEN, FakeSlack, slack_server
 
 PARTS = {"summary": "*Still critical.*", "reply": "Nobody has acknowledged it.", "plain": "news", "worse": "yes"}
@@ -28,19 +29,19 @@ def access(slack: FakeSlack) -> Access:
 
 @pytest.mark.parametrize("kind", [Kind.REMINDER, Kind.ESCALATED])
 def test_what_nobody_has_taken_up_is_seen_by_the_whole_channel_and_calls_people(slack: FakeSlack, kind: Kind) -> None:
-    BOT.send(Message("key", kind, Level.CRITICAL, PARTS), THREAD, access(slack))
+    BOT.send(Message("key", kind, a_notice(level=Level.CRITICAL), PARTS), THREAD, access(slack))
     reply = slack.calls[-1].body
     assert (reply["reply_broadcast"], reply["text"]) == (True, "<!here> Nobody has acknowledged it.")
 
 
 def test_an_escalation_to_a_channel_that_knows_nothing_yet_opens_a_message_there(slack: FakeSlack) -> None:
-    receipt = BOT.send(Message("key", Kind.ESCALATED, Level.CRITICAL, PARTS), None, access(slack))
+    receipt = BOT.send(Message("key", Kind.ESCALATED, a_notice(level=Level.CRITICAL), PARTS), None, access(slack))
     assert [each.method for each in slack.calls] == ["chat.postMessage"]
     assert "thread_ts" not in slack.calls[-1].body
     assert receipt["ts"]
 
 
 def test_a_report_is_a_message_of_its_own_that_calls_nobody(slack: FakeSlack) -> None:
-    BOT.send(Message("key", Kind.REPORT, Level.OK, {**PARTS, "worse": ""}), None, access(slack))
+    BOT.send(Message("key", Kind.REPORT, a_notice(level=Level.OK), {**PARTS, "worse": ""}), None, access(slack))
     assert [each.method for each in slack.calls] == ["chat.postMessage"]
     assert "<!here>" not in slack.calls[-1].body["text"]

@@ -10,7 +10,7 @@ from alertd.channels.base import Access
 from alertd.clock import Instant
 from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due, all_due
-from alertd.notices.notice import Notice
+from alertd.notice import Notice
 from alertd.notices.outbox import Outbox
 from alertd.rulebook.rule import Rule
 from alertd.testing import a_source

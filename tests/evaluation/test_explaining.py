@@ -24,9 +24,9 @@ from alertd.evaluation.machine import step
 from alertd.evaluation.reasons import headline, notes
 from alertd.evaluation.timeline import Cause, Gap
 from alertd.facts import CONVERSATION, Alert, Change, Evidence, Group, Kind, Level, State, Verdict
+from alertd.notice import Notice
+from alertd.notice import to_json as notice_to_json
 from alertd.notices import silences
-from alertd.notices.notice import Notice
-from alertd.notices.notice import to_json as notice_to_json
 from alertd.notices.silences import Silence
 from alertd.rulebook.calendars import Calendar
 from alertd.rulebook.rule import Rule

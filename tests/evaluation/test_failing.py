@@ -11,7 +11,7 @@ from alertd.clock import DAY, MINUTE, Duration
 from alertd.evaluation.failing import BUDGET, RULE, SOURCE, tell_failing
 from alertd.evaluation.ledger import Checked
 from alertd.facts import Evidence, Kind, Level
-from alertd.notices.notice import Notice, from_json
+from alertd.notice import Notice, from_json
 from alertd.notices.own import open_causes
 from alertd.rulebook.rule import Rule, Rulebook
 from alertd.store.database import Database

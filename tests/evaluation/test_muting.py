@@ -7,8 +7,8 @@ from dataclasses import replace
 from alertd import comparisons
 from alertd.clock import MINUTE
 from alertd.facts import Alert, Change, Evidence, Group, Kind, Level, State, Transition
+from alertd.notice import from_json
 from alertd.notices.composing import compose
-from alertd.notices.notice import from_json
 from alertd.rulebook.rule import Limit
 from alertd.store.database import Database
 from alertd.testing import FakeChannel, a_rule

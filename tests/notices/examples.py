@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from alertd.clock import HOUR, MINUTE, SECOND, parse_instant
 from alertd.facts import CONVERSATION, Kind, Level
-from alertd.notices.notice import Notice, NoticeGroup
+from alertd.notice import Notice, NoticeGroup
 from alertd.units import Unit
 
 AT = parse_instant("2026-11-04T12:40:00Z")

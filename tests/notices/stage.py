@@ -15,9 +15,9 @@ from alertd.evaluation.schedule import Due
 from alertd.evaluation.settling import Judged, settle
 from alertd.evaluation.tick import retire
 from alertd.facts import CONVERSATION, Evidence, Group, Kind
+from alertd.notice import Notice
 from alertd.notices import silences
 from alertd.notices.incidents import acknowledge
-from alertd.notices.notice import Notice
 from alertd.notices.outbox import Outbox
 from alertd.notices.silences import Silence
 from alertd.rulebook.rule import Receiver, Rule, Rulebook

@@ -9,9 +9,9 @@ import pytest
 
 from alertd.clock import MINUTE
 from alertd.facts import Alert, Change, Group, Kind, Level, State, Transition
+from alertd.notice import LISTED, Notice, from_json, to_json
 from alertd.notices.composing import compose
 from alertd.notices.incidents import Decision, Incident, decide
-from alertd.notices.notice import LISTED, Notice, from_json, to_json
 from alertd.notices.telling import recipients
 from alertd.rulebook.rule import Receiver
 from alertd.store.database import Database, open_database

@@ -8,7 +8,7 @@ import pytest
 
 from alertd.clock import MINUTE
 from alertd.facts import Kind, Level
-from alertd.notices.notice import Notice, from_json
+from alertd.notice import Notice, from_json
 from alertd.store.database import Database, open_database
 from alertd.testing import FakeChannel
 from tests.notices.stage import AWFUL, BAD, ERROR, Stage, a_levelled_rule

@@ -9,8 +9,8 @@ import pytest
 
 from alertd.clock import HOUR, MINUTE
 from alertd.facts import Kind, Level
+from alertd.notice import from_json
 from alertd.notices.incidents import unacknowledge
-from alertd.notices.notice import from_json
 from alertd.rulebook.rule import Escalation
 from alertd.store.database import Database, open_database
 from alertd.testing import FakeChannel

@@ -10,7 +10,7 @@ import pytest
 
 from alertd.clock import HOUR, MINUTE
 from alertd.facts import Kind, Level
-from alertd.notices.notice import from_json
+from alertd.notice import from_json
 from alertd.notices.own import Trouble, guardians, open_causes, report_mended, report_trouble
 from alertd.notices.rendering import render
 from alertd.rulebook.rule import Route, Rulebook

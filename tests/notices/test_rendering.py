@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from alertd.channels.slack.blocks import blocks
 from alertd.clock import DAY, HOUR, MINUTE
 from alertd.facts import CONVERSATION, Change, Kind, Level
+from alertd.notice import Notice, NoticeGroup
 from alertd.notices import rendering
 from alertd.notices.context import VARIABLES, context
-from alertd.notices.notice import Notice, NoticeGroup
 from alertd.units import Unit
 from tests.channels.servers import complaint
 from tests.notices.examples import AGENTS, AT, COUNT, DROP, EXAMPLES, REPORT, SHARE, SLOW, UNUSUAL, WAITING, names, of_kind

@@ -13,8 +13,8 @@ import pytest
 from alertd.channels.slack.blocks import blocks
 from alertd.errors import TemplateError
 from alertd.facts import Kind
+from alertd.notice import Notice
 from alertd.notices import rendering
-from alertd.notices.notice import Notice
 from tests.channels.servers import complaint
 from tests.notices.examples import EXAMPLES, SLOW, names, of_kind
 

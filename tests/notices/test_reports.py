@@ -15,7 +15,7 @@ from alertd.evaluation import ledger
 from alertd.evaluation.schedule import Due
 from alertd.evaluation.settling import Judged, settle
 from alertd.facts import Evidence, Group, Kind, Level, Verdict
-from alertd.notices.notice import LISTED, Notice, from_json
+from alertd.notice import LISTED, Notice, from_json
 from alertd.notices.periods import spell_moment, spell_period
 from alertd.notices.rendering import render
 from alertd.rulebook.rule import Rule

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from alertd.channels.base import Access, Channel, Message, Receipt
+from alertd.channels.http import LOOPBACK, TIMEOUT
 from alertd.channels.slack.blocks import TEXT, blocks, cut
-from alertd.channels.slack.clients import LOOPBACK, TIMEOUT, Bot, Hook
+from alertd.channels.slack.clients import Bot, Hook
 from alertd.channels.slack.refusals import SHAPE, Refusal, ask, post
 from alertd.clock import SECOND
 from alertd.errors import DeliveryError

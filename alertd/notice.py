@@ -75,6 +75,8 @@ class Notice:
     timezone: str = "UTC"
     muted: str | None = None  # why nobody was told; `previous` is then the level that people were told last, if any
     silent: tuple[str, ...] = ()  # keys of groups that fire and are left out, because they are silenced
+    trail: tuple[tuple[Instant, float], ...] = ()  # of a rule without groups: what it measured lately, oldest first
+    silenced: str | None = None  # until when and by whom, where somebody has silenced it since people were told
 
 
 LISTED = 20
