@@ -77,6 +77,7 @@ class Notice:
     silent: tuple[str, ...] = ()  # keys of groups that fire and are left out, because they are silenced
     trail: tuple[tuple[Instant, float], ...] = ()  # of a rule without groups: what it measured lately, oldest first
     silenced: str | None = None  # until when and by whom, where somebody has silenced it since people were told
+    late: Duration = 0  # known when it is sent: for how long it could not be
 
 
 LISTED = 20

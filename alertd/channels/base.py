@@ -27,7 +27,6 @@ class Message:
     parts: Mapping[str, str]  # the blocks of the channel's template, rendered
     chart: Chart | None = None
     repeat: bool = False  # an earlier attempt may have arrived
-    late: Duration = 0  # for how long it could not be sent
     before: Receipt | None = None  # what an attempt that failed had done already
     seen: Receipt | None = None  # of an earlier message to this receiver, about anything; given with `repeat`
 
