@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Kind
-from alertd.notice import Notice
+from alertd.notice import Notice, from_json
 from alertd.store.tables import deliveries
 
 
@@ -26,6 +28,28 @@ class Delivery:
     queued_at: Instant
     ambiguous: bool
     lease: str
+    receipt: Mapping[str, str] | None = None  # what an attempt that failed had done already
+    told_at: Instant | None = None  # told in a digest: only its incident's own message is still to be edited
+
+
+def from_row(row: sa.Row[Any], lease: str) -> Delivery:
+    """The delivery of a row that has just been claimed with that lease, with the body of its notice."""
+    # A lease that has run out belonged to somebody who may have sent it: whoever repeats it says so.
+    ambiguous = bool(row.ambiguous) or row.state == "sending"
+    return Delivery(
+        id=row.id,
+        notice=from_json(row.body),
+        receiver=row.receiver,
+        via=row.via,
+        kind=Kind(row.kind),
+        key=row.key,
+        attempts=row.attempts + 1,
+        queued_at=row.queued_at,
+        ambiguous=ambiguous,
+        lease=lease,
+        receipt=row.receipt,
+        told_at=row.told_at,
+    )
 
 
 def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> bool:
@@ -36,11 +60,12 @@ def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now:
     report = delivery.notice.incident is None
     same = deliveries.c.notice == _notice_of(delivery) if report else deliveries.c.incident == delivery.notice.incident
     story = same & (deliveries.c.receiver == delivery.receiver)
-    rest = (deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")
+    rest = ((deliveries.c.id == delivery.id) | (deliveries.c.state == "queued")) & deliveries.c.told_at.is_(None)
     there = same & (deliveries.c.via == fallback)
     told = sa.select(deliveries.c.notice).where(there).scalar_subquery()
     silent = deliveries.c.kind == Kind.REFRESHED.value
     values = {"via": fallback, "state": "queued", "due_at": now, "queued_at": now, "attempts": 0, "ambiguous": False}
+    values |= {"digest": None, "receipt": None}
     moved = sa.update(deliveries).where(story, rest, ~silent, deliveries.c.notice.not_in(told))
     transaction.execute(moved.values(values))
     return transaction.scalar(sa.select(deliveries.c.state).where(deliveries.c.id == delivery.id)) == "queued"

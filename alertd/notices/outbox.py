@@ -1,7 +1,7 @@
-"""The outbox: deliveries are claimed, rendered, sent and settled, one at a time, until each is sent or visibly dead (I5).
+"""The outbox: what was written is claimed, rendered, sent and settled, message after message, until it is sent or dead (I5).
 
-A delivery is claimed with a lease, so that a killed process's deliveries are taken up again; of one story only the oldest is
-ever claimed, so that what a receiver is told comes in order (I4). Sending happens outside of any transaction.
+A message is claimed with a lease, so that a killed process's messages are taken up again; what goes out next, and together, is
+decided in `claiming`. Sending happens outside of any transaction.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ from __future__ import annotations
 import random
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 import structlog
 
 from alertd.channels.base import Access, Message, Receipt
-from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant
+from alertd.charts import Chart
+from alertd.clock import MINUTE, SECOND, Clock, Duration, Instant
 from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind
-from alertd.notice import Notice, from_json
-from alertd.notices.delivery import Delivery, bury, facts, redirect
+from alertd.notice import Notice
+from alertd.notices import settlement
+from alertd.notices.claiming import LONGEST_PAUSE, Batch, Claim, claim, newest
+from alertd.notices.delivery import Delivery, facts
+from alertd.notices.settlement import Lacking
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
-from alertd.store.tables import deliveries, incidents, notices
+from alertd.store.tables import deliveries, incidents
 
 _log = structlog.get_logger()
 
@@ -34,34 +38,34 @@ LEASE: Duration = 5 * MINUTE
 FIRST_RETRY: Duration = 5 * SECOND
 LONGEST_RETRY: Duration = 5 * MINUTE
 
-# No receiver may ask us to wait for longer. A date further ahead was written before somebody set the clock back (I10).
-LONGEST_PAUSE: Duration = 15 * MINUTE
-
-# When a receiver counts as dead although each failure alone may pass: soon where somebody else can be told instead.
-PATIENCE_WITH_FALLBACK: Duration = 30 * MINUTE
-PATIENCE: Duration = DAY
-LEAST_ATTEMPTS = 5  # so many at least: time in which nobody tried proves nothing
-
-# What the deployment lacks may come back soon, such as a secret that is being rotated; longer than that, people must act.
-PATIENCE_WHILE_LACKING: Duration = 2 * MINUTE
-LEAST_ATTEMPTS_WHILE_LACKING = 3
-
-
-class Lacking(DeliveryError):
-    """The deployment does not have what the receiver needs, at this moment."""
-
+# A message that is sent this long after it was due says so.
+LATE: Duration = 10 * MINUTE
 
 Render = Callable[[str, Notice], Mapping[str, str]]
+RenderMany = Callable[[str, Sequence[Notice], str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class _Outcome:
     """How an attempt ended: the receipt, or why there is none. `until` (uptime): whoever claimed it holds it no longer."""
 
-    delivery: Delivery
+    batch: Batch
     channel: str
     result: Receipt | DeliveryError
     until: Duration
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """A time in which only what is urgent is sent: what was queued before its end becomes one message, which says why."""
+
+    until: Instant
+    reason: str = ""
+
+
+def _without_template(_kind: str, told: Sequence[Notice], reason: str) -> Mapping[str, str]:
+    lines = [f"{each.kind}: {each.title}" for each in told]
+    return {"plain": "\n".join(filter(None, (f"{len(told)} notices", reason, *lines)))}
 
 
 @dataclass
@@ -73,9 +77,12 @@ class Outbox:
     book: Callable[[], Rulebook]
     access: Access
     render: Render
+    render_many: RenderMany = _without_template
+    draw: Callable[[Notice], Chart | None] = lambda _notice: None
     told: Callable[[str, str], None] = lambda _channel, _outcome: None  # each outcome, for metrics
     worker: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     random: random.Random = field(default_factory=random.Random)
+    gathering: Gathering | None = None
     # Receivers, and until when (uptime) they are left in peace: while they are sent something, and while they rest.
     _paced: dict[str, Duration] = field(default_factory=dict)
     _unsettled: list[_Outcome] = field(default_factory=list)  # attempts that are over and could not be written yet
@@ -84,20 +91,30 @@ class Outbox:
     def step(self) -> bool:
         """Deliver one message if one is due. True if there was one: call again at once."""
         self._settle_kept()
-        delivery = self._claim()
-        if delivery is None:
+        batch = self._claim()
+        if batch is None:
             return False
-        receiver = self.book().receivers.get(delivery.via)
+        receiver = self.book().receivers.get(batch.via)
         kind = receiver.kind if receiver else "unknown"
         pause = receiver.channel.pace if receiver else 0
         try:
-            result = self._attempt(delivery, receiver)
+            result = self._attempt(batch, receiver)
             if isinstance(result, DeliveryError):
                 pause = max(pause, min(result.retry_after or 0, LONGEST_PAUSE))
-            self._settle(_Outcome(delivery, kind, result, self.clock.uptime() + LEASE))
+            self._settle(_Outcome(batch, kind, result, self.clock.uptime() + LEASE))
         finally:
-            self._rest(delivery.via, pause)
+            self._rest(batch.via, pause)
         return True
+
+    def gather(self, until: Instant, reason: str) -> None:
+        """Send only what is urgent until then, at the latest; then the rest as one message that says why."""
+        self.gathering = Gathering(until, reason)
+
+    def release(self) -> None:
+        """What was to be gathered is there."""
+        now, found = self.clock.now(), self.gathering
+        if found is not None and found.until > now:
+            self.gathering = replace(found, until=now)
 
     def recover(self) -> int:
         """Take up what a killed daemon was sending; call it once, while holding the store. Returns how many there were."""
@@ -113,11 +130,13 @@ class Outbox:
         """
         now = self.clock.now()
         told = deliveries.c.kind != Kind.REFRESHED.value
-        newest = sa.select(sa.func.max(deliveries.c.id)).where(told).group_by(deliveries.c.incident, deliveries.c.receiver)
+        newest_of_each = (
+            sa.select(sa.func.max(deliveries.c.id)).where(told).group_by(deliveries.c.incident, deliveries.c.receiver)
+        )
         going_on = sa.select(incidents.c.id).where(incidents.c.closed_at.is_(None))
-        lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest) & deliveries.c.incident.in_(going_on)
+        lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest_of_each) & deliveries.c.incident.in_(going_on)
         values = {"state": "queued", "via": deliveries.c.receiver, "attempts": 0, "queued_at": now, "due_at": now}
-        values |= {"error": None}
+        values |= {"error": None, "digest": None, "receipt": None}
         with self.database.write() as transaction:
             return transaction.execute(sa.update(deliveries).where(lost).values(values)).rowcount
 
@@ -129,57 +148,28 @@ class Outbox:
             moments = [transaction.scalar(queued), transaction.scalar(leased)]
         return min((each for each in moments if each is not None), default=None)
 
-    def _claim(self) -> Delivery | None:
+    def _claim(self) -> Batch | None:
         with self._guard:
-            delivery = self._take()
-            if delivery:  # one at a time: a receiver that hangs takes one thread, not all
-                self._paced[delivery.via] = self.clock.uptime() + LEASE
-            return delivery
+            with self.database.write() as transaction:
+                batch = claim(transaction, self._terms())
+            if batch:  # one at a time: a receiver that hangs takes one thread, not all
+                self._paced[batch.via] = self.clock.uptime() + LEASE
+            return batch
 
-    def _take(self) -> Delivery | None:
-        now, lease = self.clock.now(), f"{self.worker}-{uuid.uuid4().hex[:8]}"
-        with self.database.write() as transaction:
-            row = transaction.execute(self._next(now)).first()
-            if row is None:
-                return None
-            # A lease that has run out belonged to somebody who may have sent it: whoever repeats it says so.
-            ambiguous = row.ambiguous or row.state == "sending"
-            claim = {"state": "sending", "lease": lease, "lease_until": now + LEASE, "attempts": row.attempts + 1}
-            mine = deliveries.c.id == row.id
-            transaction.execute(sa.update(deliveries).where(mine).values(claim | {"ambiguous": ambiguous}))
-            body = transaction.scalars(sa.select(notices.c.body).where(notices.c.id == row.notice)).one()
-        return Delivery(
-            id=row.id,
-            notice=from_json(body),
-            receiver=row.receiver,
-            via=row.via,
-            kind=Kind(row.kind),
-            key=row.key,
-            attempts=row.attempts + 1,
-            queued_at=row.queued_at,
-            ambiguous=ambiguous,
-            lease=lease,
+    def _terms(self) -> Claim:
+        now, uptime = self.clock.now(), self.clock.uptime()
+        return Claim(
+            now=now,
+            lease=f"{self.worker}-{uuid.uuid4().hex[:8]}",
+            until=now + LEASE,
+            resting=[via for via, end in self._paced.items() if end > uptime],
+            burst=self._burst,
+            gathered=self.gathering.until if self.gathering else None,
         )
 
-    def _next(self, now: Instant) -> sa.Select[tuple[object, ...]]:
-        """The delivery that is due, tried least and oldest, and not kept waiting by its story, or by its receiver's pace.
-
-        Retries come after first attempts: a receiver with many of them must not starve the others.
-        """
-        due = (deliveries.c.due_at <= now) | (deliveries.c.due_at > now + LONGEST_PAUSE)
-        ready = (deliveries.c.state == "queued") & due
-        abandoned = (deliveries.c.state == "sending") & (deliveries.c.lease_until <= now)
-        older = deliveries.alias("older")
-        same = (older.c.via == deliveries.c.via) | (older.c.receiver == deliveries.c.receiver)
-        story = (older.c.incident == deliveries.c.incident) & same
-        ahead = sa.exists().where(story, older.c.id < deliveries.c.id, older.c.state.in_(("queued", "sending")))
-        paced = deliveries.c.via.in_(self._resting())
-        turn = (deliveries.c.attempts, deliveries.c.id)
-        return sa.select(deliveries).where(ready | abandoned, ~ahead, ~paced).order_by(*turn).limit(1)
-
-    def _resting(self) -> list[str]:
-        uptime = self.clock.uptime()
-        return [via for via, until in self._paced.items() if until > uptime]
+    def _burst(self, via: str) -> int | None:
+        receiver = self.book().receivers.get(via)
+        return receiver.channel.burst if receiver else None
 
     def _rest(self, via: str, pause: Duration) -> None:
         with self._guard:
@@ -187,20 +177,84 @@ class Outbox:
             if pause:
                 self._paced[via] = self.clock.uptime() + pause
 
-    def _attempt(self, delivery: Delivery, receiver: Receiver | None) -> Receipt | DeliveryError:
+    def _attempt(self, batch: Batch, receiver: Receiver | None) -> Receipt | DeliveryError:
         try:
-            return self._send(delivery, receiver)
+            return self._send(batch, receiver)
         except Exception as raised:  # noqa: BLE001 - one message must not stop the others
-            return _as_delivery_error(raised, delivery)
+            return _as_delivery_error(raised, batch)
+
+    def _send(self, batch: Batch, receiver: Receiver | None) -> Receipt:
+        if receiver is None:
+            raise DeliveryError(f"there is no receiver {batch.via} any more", permanent=True)
+        if lack := receiver.channel.missing(self.access):
+            raise Lacking(lack)
+        if batch.digest:
+            return receiver.channel.send(self._digest(batch, batch.digest, receiver), None, self.access)
+        delivery, kind = newest(batch.deliveries)
+        thread = self._thread(delivery)
+        return receiver.channel.send(self._message(batch, delivery, kind, receiver), thread, self.access)
+
+    def _message(self, batch: Batch, delivery: Delivery, kind: Kind, receiver: Receiver) -> Message:
+        """One notice as this receiver is told it: what is a change to others may be the opening for this one."""
+        notice = self._as_told(batch, delivery, kind)
+        # Where an end is not told, what is edited silently reads as resolved all the same.
+        silent_end = kind is Kind.REFRESHED and notice.resolved_at is not None
+        shown = replace(notice, kind=Kind.RESOLVED if silent_end else kind)
+        parts = self.render(receiver.kind, shown)
+        if failure := parts.get("failure"):
+            _log.error("template failed, the built-in text goes out", **facts(delivery), error=failure)
+        return Message(
+            delivery.key,
+            kind,
+            notice,
+            parts,
+            chart=self.draw(shown),
+            repeat=batch.ambiguous,
+            before=delivery.receipt,
+            seen=self._seen(batch) if batch.ambiguous else None,
+        )
+
+    def _digest(self, batch: Batch, key: str, receiver: Receiver) -> Message:
+        """Many stories in one message, each by its newest notice."""
+        told = [self._as_told(batch, *newest(story)) for story in batch.stories()]
+        gathering = self.gathering
+        reason = gathering.reason if gathering and batch.deliveries[0].queued_at < gathering.until else ""
+        parts = self.render_many(receiver.kind, told, reason)
+        if failure := parts.get("failure"):
+            _log.error("template failed, the built-in text goes out", via=batch.via, digest=len(told), error=failure)
+        worst = max(told, key=lambda each: each.level.rank)
+        seen = self._seen(batch) if batch.ambiguous else None
+        return Message(key, Kind.DIGEST, worst, parts, repeat=batch.ambiguous, seen=seen)
+
+    def _as_told(self, batch: Batch, delivery: Delivery, kind: Kind) -> Notice:
+        incident = delivery.notice.incident
+        waited = self.clock.now() - min(each.queued_at for each in batch.deliveries if each.notice.incident == incident)
+        late = waited if waited > LATE and kind is not Kind.REFRESHED else 0
+        return replace(delivery.notice, kind=kind, late=late)
+
+    def _thread(self, delivery: Delivery) -> Receipt | None:
+        """The newest receipt of a message about this incident there: what follows goes into its thread. A report begins one."""
+        if delivery.notice.incident is None:
+            return None
+        return self._receipt(deliveries.c.incident == delivery.notice.incident, deliveries.c.via == delivery.via)
+
+    def _seen(self, batch: Batch) -> Receipt | None:
+        """The newest receipt of any message there: it says where to look for one that may have arrived."""
+        return self._receipt(deliveries.c.via == batch.via)
+
+    def _receipt(self, *where: sa.ColumnElement[bool]) -> Receipt | None:
+        taken = sa.select(deliveries.c.receipt).where(*where, deliveries.c.state == "sent")
+        with self.database.read() as transaction:
+            found = transaction.scalars(taken.order_by(deliveries.c.id.desc()))
+            return next((receipt for receipt in found if receipt), None)
 
     def _settle(self, outcome: _Outcome) -> None:
         """Write how an attempt ended. If the store cannot be written now, it is kept in memory; raises StoreError."""
         try:
             if isinstance(outcome.result, DeliveryError):
-                told = "dead" if self._failed(outcome.delivery, outcome.result) else "retried"
+                told = self._failed(outcome.batch, outcome.result)
             else:
-                self._sent(outcome.delivery, outcome.result)
-                told = "sent"
+                told = self._sent(outcome.batch, outcome.result)
         except StoreError:
             with self._guard:
                 self._unsettled.append(outcome)
@@ -217,7 +271,7 @@ class Outbox:
         while kept:
             outcome = kept.pop(0)
             if outcome.until <= self.clock.uptime():
-                _log.error("outcome not written, the message may be repeated", **facts(outcome.delivery))
+                _log.error("outcome not written, the message may be repeated", **_about(outcome.batch))
                 continue
             try:
                 self._settle(outcome)
@@ -226,105 +280,49 @@ class Outbox:
                     self._unsettled += kept
                 raise
 
-    def _send(self, delivery: Delivery, receiver: Receiver | None) -> Receipt:
-        if receiver is None:
-            raise DeliveryError(f"there is no receiver {delivery.via} any more", permanent=True)
-        if lack := receiver.channel.missing(self.access):
-            raise Lacking(lack)
-        thread = self._thread(delivery)
-        message = Message(
-            delivery.key, delivery.kind, delivery.notice, self._parts(delivery, receiver), repeat=delivery.ambiguous
-        )
-        return receiver.channel.send(message, thread, self.access)
-
-    def _parts(self, delivery: Delivery, receiver: Receiver) -> Mapping[str, str]:
-        # What was worth telling to others as a change may be the opening for this receiver.
-        # Where an end is not told, what is edited silently reads as resolved all the same.
-        silent_end = delivery.kind is Kind.REFRESHED and delivery.notice.resolved_at is not None
-        kind = Kind.RESOLVED if silent_end else delivery.kind
-        parts = self.render(receiver.kind, replace(delivery.notice, kind=kind))
-        if failure := parts.get("failure"):
-            _log.error("template failed, the built-in text goes out", **facts(delivery), error=failure)
-        return parts
-
-    def _thread(self, delivery: Delivery) -> Receipt | None:
-        """The newest receipt of a message about this incident there: what follows goes into its thread. A report begins one."""
-        if delivery.notice.incident is None:
-            return None
-        sent = (
-            sa.select(deliveries.c.receipt)
-            .where(
-                deliveries.c.incident == delivery.notice.incident,
-                deliveries.c.via == delivery.via,
-                deliveries.c.state == "sent",
-                deliveries.c.kind != Kind.TEST.value,
-            )
-            .order_by(deliveries.c.id.desc())
-        )
-        with self.database.read() as transaction:
-            return next((receipt for receipt in transaction.scalars(sent) if receipt), None)
-
-    def _sent(self, delivery: Delivery, receipt: Receipt) -> None:
-        now = self.clock.now()
-        values = {"state": "sent", "sent_at": now, "receipt": dict(receipt), "lease": None, "lease_until": None, "error": None}
+    def _sent(self, batch: Batch, receipt: Receipt) -> str:
+        receiver = self.book().receivers.get(batch.via)
+        edits = receiver is not None and receiver.channel.edits
         with self.database.write() as transaction:
-            transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values))
-        _log.info("sent", **facts(delivery), attempts=delivery.attempts)
+            settlement.sent(transaction, batch, receipt, self.clock.now(), edits=edits)
+        _log.info("sent", **_about(batch), attempts=batch.deliveries[-1].attempts)
+        return "sent"
 
-    def _failed(self, delivery: Delivery, problem: DeliveryError) -> bool:
-        """Put a delivery back with a later date, or declare it dead. True if it is dead."""
-        now, fallback = self.clock.now(), self._fallback(delivery)
-        patience, least = PATIENCE_WITH_FALLBACK if fallback else PATIENCE, LEAST_ATTEMPTS
-        if isinstance(problem, Lacking):
-            patience, least = PATIENCE_WHILE_LACKING, LEAST_ATTEMPTS_WHILE_LACKING
-        tried = delivery.attempts >= least and now - delivery.queued_at >= patience
-        dead = problem.permanent or tried
-        pause = min(max(self._back_off(delivery.attempts), problem.retry_after or 0), LONGEST_PAUSE)
-        values: dict[str, object] = {
-            "state": "dead" if dead else "queued",
-            "due_at": now + pause,
-            "error": _error(delivery, problem, dead=dead),
-            "lease": None,
-            "lease_until": None,
-            "ambiguous": delivery.ambiguous or problem.ambiguous,
-        }
-        with self.database.write() as transaction:
-            changed = transaction.execute(sa.update(deliveries).where(_mine(delivery)).values(values)).rowcount
-            dead = dead and changed > 0
-            if dead and not (fallback and redirect(transaction, delivery, fallback, now)):
-                bury(transaction, delivery)
-        event = "dead" if dead else "not sent, will be tried again" if changed else "not sent, another has taken it up"
-        log = _log.error if dead else _log.warning
-        log(event, **facts(delivery), error=str(problem), attempts=delivery.attempts)
-        return dead
-
-    def _fallback(self, delivery: Delivery) -> str | None:
+    def _failed(self, batch: Batch, problem: DeliveryError) -> str:
+        """Put a message back with a later date, or declare it dead: then the fallback is told instead."""
         fallback = self.book().fallback
-        return fallback if fallback and delivery.via != fallback and delivery.kind is not Kind.TEST else None
+        with self.database.write() as transaction:
+            states = settlement.failed(
+                transaction,
+                batch,
+                problem,
+                self.clock.now(),
+                fallback=fallback if fallback != batch.via else None,
+                back_off=self._back_off,
+            )
+        dead = "dead" in states.values()
+        event = "dead" if dead else "not sent, will be tried again" if states else "not sent, another has taken it up"
+        log = _log.error if dead else _log.warning
+        log(event, **_about(batch), error=str(problem), attempts=batch.deliveries[-1].attempts)
+        return "dead" if dead else "retried"
 
     def _back_off(self, attempts: int) -> Duration:
         longest = min(FIRST_RETRY << min(attempts - 1, 20), LONGEST_RETRY)
         return round(longest * self.random.uniform(0.75, 1))
 
 
-def _mine(delivery: Delivery) -> sa.ColumnElement[bool]:
-    """Only whoever holds the lease may settle: another thread or process may have taken the delivery up since."""
-    return (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease) & (deliveries.c.state == "sending")
+def _about(batch: Batch) -> dict[str, object]:
+    """What a log line says of a message."""
+    if batch.digest:
+        return {"digest": len(batch.stories()), "deliveries": len(batch.deliveries), "via": batch.via}
+    return facts(batch.deliveries[-1])
 
 
-def _error(delivery: Delivery, problem: DeliveryError, *, dead: bool) -> str | sa.ColumnElement[str]:
-    """What is shown of a failure. Beside the fallback's own the receiver's stays: that is the one to be mended."""
-    if delivery.via == delivery.receiver:
-        return str(problem)
-    first = sa.func.coalesce(deliveries.c.error, "")
-    return first + f"; then {delivery.via}: {problem}" if dead else first
-
-
-def _as_delivery_error(problem: Exception, delivery: Delivery) -> DeliveryError:
-    """What went wrong with a delivery. After a mistake of ours nobody knows whether the message was taken."""
+def _as_delivery_error(problem: Exception, batch: Batch) -> DeliveryError:
+    """What went wrong with a message. After a mistake of ours nobody knows whether it was taken."""
     if isinstance(problem, DeliveryError):
         return problem
     if isinstance(problem, AlertdError):
         return DeliveryError(str(problem))
-    _log.error("not sent", **facts(delivery), exc_info=problem)
+    _log.error("not sent", **_about(batch), exc_info=problem)
     return DeliveryError("alertd made a mistake with this message; its log has the details", ambiguous=True)

@@ -91,3 +91,6 @@ def tell(
         rows.append(common | {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4()), "urgent": urgent})
     if rows:
         transaction.execute(sa.insert(deliveries), rows)
+    if hurried := [row["receiver"] for row in rows if row["urgent"]]:  # what it has to wait for is as urgent
+        ahead = (deliveries.c.incident == notice.incident) & deliveries.c.receiver.in_(hurried)
+        transaction.execute(sa.update(deliveries).where(ahead, deliveries.c.state == "queued").values(urgent=True))

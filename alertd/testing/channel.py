@@ -8,6 +8,7 @@ from pydantic import PrivateAttr
 
 from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.errors import DeliveryError
+from alertd.facts import Kind
 
 
 @dataclass
@@ -50,4 +51,4 @@ class FakeChannel(Channel):
             self._taken.messages.append((message, thread))
         if problem is not None:
             raise problem
-        return thread or {"root": message.key}
+        return {"root": message.key, "digest": "yes"} if message.kind is Kind.DIGEST else thread or {"root": message.key}

@@ -173,12 +173,12 @@ class Story(RuleBasedStateMachine):
     def everything_arrived(self) -> None:
         """Each delivery was taken by where it was sent, or is dead: then its notice went to the fallback, if there is one."""
         taken = {name: {message.key for message, _ in channel.taken.messages} for name, channel in self.stage.channels.items()}
-        rows = self.stage.rows("notice", "receiver", "via", "kind", "key", "state")
+        rows = self.stage.rows("notice", "digest", "via", "kind", "key", "state")
         reached = {notice for notice, _, via, _, _, _ in rows if via == "spare"}
-        for notice, _, via, kind, key, state in rows:
+        for notice, together, via, kind, key, state in rows:
             assert state in ("sent", "dead")
             if state == "sent":
-                assert key in taken[via]
+                assert (together or key) in taken[via]
             elif self.stage.fallback and kind != "refreshed":
                 assert notice in reached
 

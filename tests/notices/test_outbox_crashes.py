@@ -98,9 +98,10 @@ def test_a_kill_loses_nothing_and_repeats_at_most_what_was_being_sent(
     for _ in range(3):
         stage.clock.advance(max(LEASE, LONGEST_RETRY))
         stage.send()
-    told = {(key, kind) for key, kind in stage.rows("key", "kind")}
-    got = [(message.key, message.kind.value) for channel in stage.channels.values() for message, _ in channel.taken.messages]
-    assert set(got) == told  # none lost, none made up
+    told = {together or key for together, key in stage.rows("digest", "key")}
+    got = [message.key for channel in stage.channels.values() for message, _ in channel.taken.messages]
+    assert set(got) >= told  # none lost
+    assert set(got) <= set(stage.rows("key"))  # none made up
     assert set(stage.rows("state")) <= {"sent"}
     assert sum(count - 1 for count in Counter(got).values()) <= kills
     repeats = [message.repeat for channel in stage.channels.values() for message, _ in channel.taken.messages]
@@ -152,6 +153,6 @@ def test_several_threads_send_each_message_once(url: str) -> None:
         list(pool.map(lambda _: stage.send(), range(6)))
     assert stage.send() == 0
     for channel in stage.channels.values():
-        assert sorted(channel.kinds) == ["opened", "opened", "resolved"]  # two incidents, in any order
-        assert len({message.key for message, _ in channel.taken.messages}) == 3
+        assert sorted(channel.kinds) == ["opened", "resolved"]  # two incidents, in any order; of the first only its end
+        assert len({message.key for message, _ in channel.taken.messages}) == 2
     database.close()

@@ -1,0 +1,125 @@
+"""Writing how an attempt to send ended: sent, to be tried again later, or dead and handed to the fallback receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import sqlalchemy as sa
+
+from alertd.channels.base import Receipt
+from alertd.clock import DAY, MINUTE, Duration, Instant
+from alertd.errors import DeliveryError
+from alertd.notices.claiming import LONGEST_PAUSE, Batch, newest
+from alertd.notices.delivery import Delivery, bury, redirect
+from alertd.store.tables import deliveries
+
+# When a receiver counts as dead although each failure alone may pass: soon where somebody else can be told instead.
+PATIENCE_WITH_FALLBACK: Duration = 30 * MINUTE
+PATIENCE: Duration = DAY
+LEAST_ATTEMPTS = 5  # so many at least: time in which nobody tried proves nothing
+
+# What the deployment lacks may come back soon, such as a secret that is being rotated; longer than that, people must act.
+PATIENCE_WHILE_LACKING: Duration = 2 * MINUTE
+LEAST_ATTEMPTS_WHILE_LACKING = 3
+
+
+class Lacking(DeliveryError):
+    """The deployment does not have what the receiver needs, at this moment."""
+
+
+def sent(transaction: sa.Connection, batch: Batch, receipt: Receipt, now: Instant, *, edits: bool) -> None:
+    """Write that a message was taken. Where an incident that a digest tells has a message of its own, that is edited next."""
+    kept = {name: text for name, text in receipt.items() if name != "warning"}
+    own = _threads(transaction, batch) if batch.digest and edits else frozenset()
+    stories = batch.stories()
+    shown = [newest(story)[0].id for story in stories if story[0].notice.incident not in own]
+    stale = [story[-1].id for story in stories if story[0].notice.incident in own]
+    mine = sa.update(deliveries).where(_mine(batch))
+    transaction.execute(mine.where(deliveries.c.id.in_(shown)).values(receipt=kept))
+    if not batch.digest and len(batch.deliveries) > 1:  # the newest told what the others would have
+        covered = deliveries.c.id.not_in(shown) & deliveries.c.digest.is_(None)
+        transaction.execute(mine.where(covered).values(digest=newest(batch.deliveries)[0].key))
+    edit: dict[str, object] = {"state": "queued", "told_at": now, "due_at": now, "attempts": 0}
+    transaction.execute(mine.where(deliveries.c.id.in_(stale)).values(edit | _FREE))
+    transaction.execute(mine.values({"state": "sent", "sent_at": now, "error": receipt.get("warning")} | _FREE))
+    if any(each.attempts > 1 for each in batch.deliveries):  # it works again: nobody waits out a back-off
+        waiting = (deliveries.c.via == batch.via) & (deliveries.c.state == "queued") & (deliveries.c.attempts > 0)
+        transaction.execute(sa.update(deliveries).where(waiting).values(due_at=now))
+
+
+def failed(
+    transaction: sa.Connection,
+    batch: Batch,
+    problem: DeliveryError,
+    now: Instant,
+    *,
+    fallback: str | None,
+    back_off: Callable[[int], Duration],
+) -> dict[int, str]:
+    """Put each delivery back with a later date, or declare it dead: the states of those that nobody has taken up since."""
+    found = dict[int, str]()
+    for each in batch.deliveries:
+        due_at = now + min(max(back_off(each.attempts), problem.retry_after or 0), LONGEST_PAUSE)
+        state = _after(each, problem, now, patient=fallback is None)
+        if _put_back(transaction, each, problem, state, due_at):
+            found[each.id] = state
+            if state == "dead" and not (fallback and redirect(transaction, each, fallback, now)):
+                bury(transaction, each)
+    return found
+
+
+_FREE: dict[str, object] = {"lease": None, "lease_until": None}
+
+
+def _put_back(transaction: sa.Connection, delivery: Delivery, problem: DeliveryError, state: str, due_at: Instant) -> bool:
+    """Write a delivery's state after a failure. False where another has taken it up since."""
+    values: dict[str, object] = {
+        "state": state,
+        "due_at": due_at,
+        "error": _error(delivery, problem, dead=state == "dead"),
+        "ambiguous": delivery.ambiguous or problem.ambiguous,
+    }
+    if problem.receipt is not None:
+        values["receipt"] = dict(problem.receipt)
+    return transaction.execute(sa.update(deliveries).where(_held(delivery)).values(values | _FREE)).rowcount > 0
+
+
+def _after(delivery: Delivery, problem: DeliveryError, now: Instant, *, patient: bool) -> str:
+    patience, least = PATIENCE if patient else PATIENCE_WITH_FALLBACK, LEAST_ATTEMPTS
+    if isinstance(problem, Lacking):
+        patience, least = PATIENCE_WHILE_LACKING, LEAST_ATTEMPTS_WHILE_LACKING
+    begun = delivery.queued_at if delivery.told_at is None else delivery.told_at
+    tried = delivery.attempts >= least and now - begun >= patience
+    if not (problem.permanent or tried):
+        return "queued"
+    return "dead" if delivery.told_at is None else "sent"  # it was told; only its own message stays as it was
+
+
+def _threads(transaction: sa.Connection, batch: Batch) -> Collection[int | None]:
+    """Those of its incidents that have a message of their own there."""
+    found = sa.select(deliveries.c.incident, deliveries.c.receipt).where(
+        deliveries.c.via == batch.via,
+        deliveries.c.state == "sent",
+        deliveries.c.incident.in_({each.notice.incident for each in batch.deliveries}),
+        deliveries.c.receipt.is_not(None),
+    )
+    # In order, so that the newest decides: that is the thread in which the story goes on.
+    newest_receipts = {row.incident: row.receipt for row in transaction.execute(found.order_by(deliveries.c.id)) if row.receipt}
+    return frozenset(incident for incident, receipt in newest_receipts.items() if not receipt.get("digest"))
+
+
+def _mine(batch: Batch) -> sa.ColumnElement[bool]:
+    """Only whoever holds the lease may settle: another thread or process may have taken the message up since."""
+    return (deliveries.c.lease == batch.lease) & (deliveries.c.state == "sending")
+
+
+def _held(delivery: Delivery) -> sa.ColumnElement[bool]:
+    return (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease) & (deliveries.c.state == "sending")
+
+
+def _error(delivery: Delivery, problem: DeliveryError, *, dead: bool) -> str | sa.ColumnElement[str]:
+    """What is shown of a failure. Beside the fallback's own the receiver's stays: that is the one to be mended."""
+    if delivery.via == delivery.receiver:
+        return str(problem)
+    first = sa.func.coalesce(deliveries.c.error, "")
+    return first + f"; then {delivery.via}: {problem}" if dead else first
