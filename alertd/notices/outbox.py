@@ -224,7 +224,7 @@ class Outbox:
             _log.error("template failed, the built-in text goes out", via=batch.via, digest=len(told), error=failure)
         worst = max(told, key=lambda each: each.level.rank)
         seen = self._seen(batch) if batch.ambiguous else None
-        return Message(key, Kind.DIGEST, worst, parts, repeat=batch.ambiguous, seen=seen)
+        return Message(key, Kind.DIGEST, worst, parts, repeat=batch.ambiguous, before=batch.deliveries[0].receipt, seen=seen)
 
     def _as_told(self, batch: Batch, delivery: Delivery, kind: Kind) -> Notice:
         incident = delivery.notice.incident

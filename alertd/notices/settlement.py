@@ -59,8 +59,9 @@ def failed(
     """Put each delivery back with a later date, or declare it dead: the states of those that nobody has taken up since."""
     found = dict[int, str]()
     for each in batch.deliveries:
-        due_at = now + min(max(back_off(each.attempts), problem.retry_after or 0), LONGEST_PAUSE)
         state = _after(each, problem, now, patient=fallback is None)
+        pause = min(max(back_off(each.attempts), problem.retry_after or 0), LONGEST_PAUSE)
+        due_at = now if state == "sent" else now + pause
         if _put_back(transaction, each, problem, state, due_at):
             found[each.id] = state
             if state == "dead" and not (fallback and redirect(transaction, each, fallback, now)):
@@ -79,20 +80,31 @@ def _put_back(transaction: sa.Connection, delivery: Delivery, problem: DeliveryE
         "error": _error(delivery, problem, dead=state == "dead"),
         "ambiguous": delivery.ambiguous or problem.ambiguous,
     }
+    if state == "sent":
+        values["sent_at"] = due_at
     if problem.receipt is not None:
         values["receipt"] = dict(problem.receipt)
     return transaction.execute(sa.update(deliveries).where(_held(delivery)).values(values | _FREE)).rowcount > 0
 
 
 def _after(delivery: Delivery, problem: DeliveryError, now: Instant, *, patient: bool) -> str:
-    patience, least = PATIENCE if patient else PATIENCE_WITH_FALLBACK, LEAST_ATTEMPTS
+    partly = _partly(delivery, problem)
+    patience, least = PATIENCE if patient and not partly else PATIENCE_WITH_FALLBACK, LEAST_ATTEMPTS
     if isinstance(problem, Lacking):
         patience, least = PATIENCE_WHILE_LACKING, LEAST_ATTEMPTS_WHILE_LACKING
     begun = delivery.queued_at if delivery.told_at is None else delivery.told_at
     tried = delivery.attempts >= least and now - begun >= patience
     if not (problem.permanent or tried):
         return "queued"
-    return "dead" if delivery.told_at is None else "sent"  # it was told; only its own message stays as it was
+    # What was told stays so: in a digest, where only its own message stays as it was; or to some of a receiver's people, and
+    # then the fallback is not told as if nobody had heard of it, and its story goes on here.
+    return "dead" if delivery.told_at is None and not partly else "sent"
+
+
+def _partly(delivery: Delivery, problem: DeliveryError) -> bool:
+    """Whether some of the receiver's people have the message already."""
+    done = problem.receipt if problem.receipt is not None else delivery.receipt
+    return bool(done and done.get("taken"))
 
 
 def _threads(transaction: sa.Connection, batch: Batch) -> Collection[int | None]:

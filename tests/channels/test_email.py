@@ -9,7 +9,6 @@ import logging
 import smtplib
 import socket
 import ssl
-import subprocess
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,10 +21,13 @@ from aiosmtpd.smtp import AuthResult
 from pydantic import ValidationError
 
 from alertd.channels.base import Access, MailAccess, Message
-from alertd.channels.email import CHANNEL, Email, compose, failed
+from alertd.channels.email import CHANNEL, Email
+from alertd.channels.email.composing import compose, wire_form
+from alertd.channels.email.refusals import failed
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
 from alertd.testing import a_notice
+from tests.channels.mail_server import a_certificate, serving
 from tests.channels.servers import FakeMailbox, dripping, mail_server, saying
 
 KEY = "0d9f5bd4-4a36-5b0e-9f3e-2b1c6a6f7d11"
@@ -49,33 +51,7 @@ def box() -> Iterator[FakeMailbox]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 with its key, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "3650",
-    ]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    try:
-        subprocess.run([*command, *names, "-keyout", file, "-out", file.with_suffix(".crt")], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl to make a certificate with")
-    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
-    return file
-
-
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return a_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def access(box: FakeMailbox, **changes: Any) -> Access:
@@ -118,7 +94,22 @@ def test_a_mail_says_what_it_is_so_that_no_machine_answers_it(box: FakeMailbox) 
     mail = arrived(box)
     assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
     assert (mail["X-Alertd-Rule"], mail["X-Alertd-Incident"]) == ("support.first-answer", "12")
+    assert (mail["X-Alertd-State"], mail["X-Alertd-Severity"]) == ("firing", "critical")
+    assert mail["List-Id"] == "<support.first-answer.alertd.alerts.example.com>"
     assert mail["Date"].datetime.tzinfo is not None
+
+
+def test_the_end_of_an_incident_is_marked_as_such(box: FakeMailbox) -> None:
+    TEAM.send(replace(OPENED, kind=Kind.RESOLVED), None, access(box))
+    assert arrived(box)["X-Alertd-State"] == "resolved"
+
+
+def test_a_report_belongs_to_no_incident_and_has_no_state(box: FakeMailbox) -> None:
+    report = replace(OPENED, kind=Kind.REPORT, notice=a_notice(level=Level.OK), parts=PARTS | {"incident": ""})
+    TEAM.send(report, None, access(box))
+    mail = arrived(box)
+    assert mail["X-Alertd-Rule"] == "support.first-answer"
+    assert mail["X-Alertd-Incident"] is mail["X-Alertd-State"] is mail["X-Alertd-Severity"] is None
 
 
 def test_the_mails_of_an_incident_are_one_thread(box: FakeMailbox) -> None:
@@ -138,6 +129,12 @@ def test_a_long_host_does_not_garble_the_thread() -> None:
     assert raw.count(root.encode()) == 3
 
 
+def test_a_long_rule_does_not_garble_the_name_of_the_list() -> None:
+    rule = "support." + "very-" * 20 + "slow"
+    raw = compose(replace(OPENED, parts=PARTS | {"rule": rule}), "a@example.com", ("b@example.com",), "<1@x.com>", None)
+    assert f"List-Id: <{rule}.alertd.example.com>\r\n".encode() in wire_form(raw)
+
+
 def test_a_mail_is_ascii_with_short_lines_whatever_is_in_it() -> None:
     parts = dict.fromkeys(PARTS, "ü🚨� &\r\nBcc: x@example.com " + "x" * 5000)
     raw = compose(replace(OPENED, parts=parts), "a@example.com", ("b@example.com",), "<1@example.com>", None).as_bytes()
@@ -150,6 +147,17 @@ def test_a_test_message_needs_no_template_and_leaves_no_thread(box: FakeMailbox)
     assert TEAM.send(replace(OPENED, kind=Kind.TEST, parts={}), None, access(box)) == {}
     assert "test message" in arrived(box).get_content()
     assert arrived(box)["Subject"] == "alertd: test message"
+
+
+def test_a_digest_is_a_mail_of_its_own_in_which_its_incidents_go_on(box: FakeMailbox) -> None:
+    digest = replace(OPENED, key="digest-1", kind=Kind.DIGEST)
+    receipt = TEAM.send(digest, {"message_id": "<1@example.com>"}, access(box))
+    assert receipt == {"message_id": "<digest-1@alerts.example.com>"}
+    mail = arrived(box)
+    assert mail["In-Reply-To"] is mail["References"] is mail["X-Alertd-Incident"] is mail["X-Alertd-Rule"] is None
+    assert mail["List-Id"] == "<alertd.alerts.example.com>"
+    TEAM.send(replace(OPENED, key="later", kind=Kind.RESOLVED), receipt, access(box))
+    assert arrived(box, 1)["References"] == receipt["message_id"]
 
 
 def test_a_refresh_is_never_mailed(box: FakeMailbox) -> None:
@@ -171,11 +179,11 @@ def test_a_5xx_is_permanent_and_a_4xx_is_not_at_any_stage(box: FakeMailbox, stag
     assert reply[:3] in str(problem)
 
 
-def test_one_refused_recipient_does_not_keep_the_mail_from_others(box: FakeMailbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_refused_recipient_does_not_keep_the_mail_from_others(box: FakeMailbox) -> None:
     box.replies = {"lead@example.com": "550 no such user"}
-    assert TEAM.send(OPENED, None, access(box))
+    receipt = TEAM.send(OPENED, None, access(box))
     assert box.recipients == [["ops@example.com"]]
-    assert "lead@example.com: 550 no such user" in caplog.text
+    assert "lead@example.com (550 no such user)" in receipt["warning"]
 
 
 def test_recipients_that_are_all_refused_are_tried_again_if_one_may_come_round(box: FakeMailbox) -> None:
@@ -294,21 +302,21 @@ def test_a_server_without_starttls_gets_nothing(box: FakeMailbox) -> None:
 
 def test_starttls_is_used_when_the_certificate_is_trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mail_server(tls_context=tls(certificate), require_starttls=True) as box:
+    with mail_server(tls_context=serving(certificate), require_starttls=True) as box:
         assert TEAM.send(OPENED, None, access(box, tls="starttls"))
         assert len(box.mails) == 1
 
 
 def test_tls_from_the_start_is_used_when_the_certificate_is_trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mail_server(ssl_context=tls(certificate)) as box:
+    with mail_server(ssl_context=serving(certificate)) as box:
         assert TEAM.send(OPENED, None, access(box, tls="tls"))
         assert len(box.mails) == 1
 
 
 @pytest.mark.parametrize("kind", ["starttls", "tls"])
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path, kind: str) -> None:
-    options = {"tls_context" if kind == "starttls" else "ssl_context": tls(certificate)}
+    options = {"tls_context" if kind == "starttls" else "ssl_context": serving(certificate)}
     with mail_server(**options) as box:
         problem = failure(box, tls=kind)
         assert "certificate" in str(problem)
