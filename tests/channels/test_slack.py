@@ -178,10 +178,11 @@ def test_people_are_mentioned_at_their_level_and_only_when_it_opens_or_gets_wors
     assert ("<!here>" in slack.calls[-1].body["text"]) is mentioned
 
 
-def test_a_repeat_says_that_it_may_be_one_and_has_the_same_key(slack: FakeSlack) -> None:
+def test_a_repeat_that_cannot_be_looked_for_says_that_it_may_be_one_and_has_the_same_key(slack: FakeSlack) -> None:
     BOT.send(replace(OPENED, repeat=True), None, access(slack))
+    slack.script.extend([Scripted({"ok": True}), Scripted({"ok": False, "error": "missing_scope"})])
     BOT.send(replace(of(Kind.CHANGED), repeat=True), THREAD, access(slack))
-    first, _, reply = slack.calls
+    first, _, _, reply = slack.calls
     assert REPEAT in str(first.body["blocks"])
     assert REPEAT in reply.body["text"]
     assert first.body["client_msg_id"] == reply.body["client_msg_id"] == KEY
@@ -351,8 +352,8 @@ def test_a_refused_connection_has_surely_told_nothing(channel: Slack) -> None:
         (ConnectionResetError(104, TOKEN), True),
         (IncompleteRead(b"{"), True),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, TOKEN), True),
-        (URLError(ConnectionResetError(104, TOKEN)), True),
-        (URLError(BrokenPipeError(32, TOKEN)), True),
+        (BrokenPipeError(32, TOKEN), True),
+        (URLError(ConnectionResetError(104, TOKEN)), False),
         (URLError(ConnectionRefusedError(111, TOKEN)), False),
         (URLError(socket.gaierror(-2, TOKEN)), False),
         (URLError(ssl.SSLCertVerificationError(1, TOKEN)), False),
@@ -367,8 +368,11 @@ def test_what_breaks_is_ambiguous_once_the_message_may_be_there(problem: Excepti
     assert TOKEN not in str(told)
 
 
-def test_a_wait_is_read_as_whole_seconds() -> None:
-    assert [retry_after(text) for text in (" 12 ", "1.5", "", None, "٣")] == [12_000, 30_000, 30_000, 30_000, 30_000]
+def test_a_wait_is_whole_seconds_or_a_date() -> None:
+    assert [retry_after({"Retry-After": text}) for text in (" 12 ", "1.5", "", "٣")] == [12_000, 30_000, 30_000, 30_000]
+    moment = "Wed, 21 Oct 2026 07:28:00 GMT"
+    assert retry_after({"Date": moment, "retry-after": "Wed, 21 Oct 2026 07:29:05 GMT"}) == 65_000
+    assert retry_after({"Retry-After": moment}) == retry_after({}) == 30_000
 
 
 @pytest.mark.parametrize(

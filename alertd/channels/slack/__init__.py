@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -12,9 +13,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.channels.http import LOOPBACK, TIMEOUT
-from alertd.channels.slack.blocks import TEXT, blocks, cut
+from alertd.channels.slack.blocks import TEXT, Block, blocks, cut
+from alertd.channels.slack.buttons import buttons
+from alertd.channels.slack.charting import picture
 from alertd.channels.slack.clients import Bot, Hook
-from alertd.channels.slack.refusals import SHAPE, Refusal, ask, post
+from alertd.channels.slack.finding import metadata, search, whereabouts
+from alertd.channels.slack.refusals import Refusal, ask, post
+from alertd.channels.slack.shaping import brief, shaped
 from alertd.clock import SECOND
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
@@ -28,8 +33,8 @@ GONE = frozenset({"channel_not_found", "is_archived", "message_not_found", "not_
 FIXED = frozenset({"cant_update_message", "edit_window_closed"})  # the workspace lets nobody edit: the reply must do
 # Replies that the whole channel sees: that it is back or over, and that nobody has taken it up.
 BROADCAST = frozenset({Kind.OPENED, Kind.RESOLVED, Kind.REMINDER, Kind.ESCALATED})
+_ALONE = frozenset({Kind.TEST, Kind.DIGEST})  # messages that belong into no thread
 REPEAT = "Sent again: the first attempt may have arrived."
-TESTED = "This is a test message from alertd. Nothing is wrong."
 
 
 def _channel(text: str) -> str:
@@ -61,6 +66,7 @@ class Slack(Channel):
     )
 
     pace: ClassVar[int] = 1 * SECOND
+    burst: ClassVar[int | None] = 5
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -86,8 +92,9 @@ class Slack(Channel):
     def send(self, message: Message, thread: Receipt | None, access: Access) -> Receipt:
         """Send one message; a thread's root is first brought up to date, which may be repeated without harm.
 
-        Slack is told the message's key as `client_msg_id`; whether it drops a second one is not documented, so a repeat
-        also says that it may be one. The deadline is for each call; at most six are made.
+        A repeat is looked for before it is posted; where that is not possible it says that it may be one. Slack is told the
+        message's key as `client_msg_id` too, but does not document that it drops a second one. The deadline is for each
+        call; at most 14 are made.
         """
         if lacking := self.missing(access):
             raise DeliveryError(lacking, permanent=True)
@@ -101,7 +108,8 @@ class Slack(Channel):
             logger=_silent,
         )
         client.deadline = access.slack.deadline
-        return self._talk(message, thread or {}, client)
+        pressed = buttons(message) if access.slack.app_token() else ()  # without the token nobody hears them
+        return self._talk(message, thread or {}, client, pressed)
 
     def _hook(self, message: Message, variable: str, access: Access) -> Receipt:
         """One message a notice, complete in itself."""
@@ -111,41 +119,47 @@ class Slack(Channel):
         client = Hook(address, timeout=TIMEOUT // SECOND, retry_handlers=[], logger=_silent)
         client.deadline = access.slack.deadline
         news = message.parts.get("reply", "") if message.parts.get("followup") else ""
-        _shaped(lambda body: post(client, body, variable), self._body(message, news=news), message)
+        shaped(lambda body: post(client, body, variable), self._body(message, news=news), brief(message))
         return {}
 
-    def _talk(self, message: Message, thread: Receipt, client: Bot) -> Receipt:
-        """Open the incident's message, or bring it up to date and reply below it."""
-        if message.kind is Kind.TEST or not (thread.get("channel") and thread.get("ts")):
-            return {} if message.kind is Kind.REFRESHED else self._open(message, client)
+    def _talk(self, message: Message, thread: Receipt, client: Bot, pressed: Sequence[Block]) -> Receipt:
+        """Open the incident's message, or bring it up to date and reply below it; one of many is not to be edited."""
+        refreshed = message.kind is Kind.REFRESHED
+        if message.kind in _ALONE or not (thread.get("channel") and thread.get("ts")):
+            return {} if refreshed else self._open(message, thread, client, pressed)
+        if thread.get("digest") and refreshed:
+            return thread
         try:
-            self._update(message, thread, client)
-            if message.kind is not Kind.REFRESHED:
+            if not thread.get("digest"):
+                self._update(message, thread, client, pressed)
+            if not refreshed:
                 self._reply(message, thread, client)
         except Refusal as refusal:
             if refusal.code not in GONE:
                 raise
-            return thread if message.kind is Kind.REFRESHED else self._open(message, client)
+            return thread if refreshed else self._open(message, thread, client, pressed)
         return thread
 
-    def _open(self, message: Message, client: Bot) -> Receipt:
+    def _open(self, message: Message, thread: Receipt, client: Bot, pressed: Sequence[Block]) -> Receipt:
+        """Post a message that begins a thread, unless an earlier attempt did."""
         where = str(self.channel)
-        envelope = {
-            "channel": where,
-            "client_msg_id": message.key,
-            "metadata": {"event_type": "alertd_notice", "event_payload": {"key": message.key}},
-        }
-        body = self._body(message) | envelope
-        answer = _shaped(lambda shaped: ask(client, "chat.postMessage", shaped, where), body, message)
-        channel, ts = answer.get("channel"), answer.get("ts")
-        known = isinstance(channel, str) and isinstance(ts, str) and message.kind is not Kind.TEST
-        return {"channel": str(channel), "ts": str(ts)} if known else {}
+        if message.repeat:
+            channel = whereabouts(where, message, thread)
+            seen = search(client, message, channel)
+            if channel and seen.root:
+                return _receipt(message, channel, seen.root)
+            message = replace(message, repeat=not seen.complete)
+        envelope = {"channel": where, "client_msg_id": message.key, "metadata": metadata(message.key)}
+        body = self._body(message, pressed=pressed) | envelope
+        answer = shaped(lambda form: ask(client, "chat.postMessage", form, where), body, brief(message))
+        return _receipt(message, answer.get("channel"), answer.get("ts"))
 
-    def _update(self, message: Message, thread: Receipt, client: Bot) -> None:
+    def _update(self, message: Message, thread: Receipt, client: Bot, pressed: Sequence[Block]) -> None:
         """Make the root true again. Nobody is told by it, so a lost answer leaves no doubt about the notice."""
-        body = self._body(message) | {"channel": thread["channel"], "ts": thread["ts"]}
+        true = self._body(replace(message, repeat=False), pressed=pressed)
+        body = true | {"channel": thread["channel"], "ts": thread["ts"]}
         try:
-            _shaped(lambda shaped: ask(client, "chat.update", shaped, str(self.channel)), body, message)
+            shaped(lambda form: ask(client, "chat.update", form, str(self.channel)), body, brief(message))
         except Refusal as refusal:
             if refusal.code not in FIXED:
                 raise
@@ -153,30 +167,41 @@ class Slack(Channel):
             raise DeliveryError(str(problem), permanent=problem.permanent, retry_after=problem.retry_after) from None
 
     def _reply(self, message: Message, thread: Receipt, client: Bot) -> None:
-        news = message.parts.get("reply", "").strip() or _plain(message)
-        said = " ".join(filter(None, (self._mentioned(message), news, REPEAT if message.repeat else "")))
+        """Say the news in the thread, unless an earlier attempt did."""
+        repeat = message.repeat
+        if repeat:
+            seen = search(client, message, thread["channel"], thread["ts"])
+            if seen.root:
+                return
+            repeat = not seen.complete
+        news = message.parts.get("reply", "").strip()
+        said = f"{brief(message)}\n{news}" if thread.get("digest") else news or brief(message)
         body: dict[str, Any] = {
             "channel": thread["channel"],
             "thread_ts": thread["ts"],
-            "text": cut(said, TEXT),
+            "text": cut(" ".join(filter(None, (self._mentioned(message), said.strip(), REPEAT if repeat else ""))), TEXT),
             "client_msg_id": message.key,
+            "metadata": metadata(message.key),
             "unfurl_links": False,
             "unfurl_media": False,
         }
         if message.kind in BROADCAST:
             body["reply_broadcast"] = True
-        _shaped(lambda shaped: ask(client, "chat.postMessage", shaped, str(self.channel)), body, message)
+        shaped(lambda form: ask(client, "chat.postMessage", form, str(self.channel)), body, brief(message))
 
-    def _body(self, message: Message, *, news: str = "") -> dict[str, Any]:
+    def _body(self, message: Message, *, news: str = "", pressed: Sequence[Block] = ()) -> dict[str, Any]:
         """The message itself: laid out in blocks, and as the text that notifications and screen readers use."""
         mention = self._mentioned(message)
         body: dict[str, Any] = {
-            "text": cut(" ".join(filter(None, (mention, _plain(message)))), TEXT),
+            "text": cut(" ".join(filter(None, (mention, brief(message)))), TEXT),
             "unfurl_links": False,
             "unfurl_media": False,
         }
+        if message.kind is Kind.TEST:
+            return body
         note = REPEAT if message.repeat else ""
-        laid = [] if message.kind is Kind.TEST else blocks(message.parts, mention=mention, note=note, news=news)
+        drawn = picture(message)
+        laid = blocks(message.parts, mention=mention, note=note, news=news, chart=drawn, buttons=pressed)
         return body | ({"blocks": laid} if laid else {})
 
     def _mentioned(self, message: Message) -> str:
@@ -185,21 +210,11 @@ class Slack(Channel):
         return next((text for level, text in self.mention.items() if level == message.level), "") if worse else ""
 
 
-def _shaped(send: Callable[[dict[str, Any]], Any], body: dict[str, Any], message: Message) -> Any:
-    """Send a body; when Slack dislikes its shape, once more as plain short text: the news counts more than its looks."""
-    try:
-        return send(body)
-    except Refusal as refusal:
-        if refusal.code not in SHAPE:
-            raise
-    bare = {name: value for name, value in body.items() if name not in ("blocks", "metadata")}
-    return send(bare | {"text": cut(_plain(message), 1_000)})
-
-
-def _plain(message: Message) -> str:
-    """The whole news in a line or two; never empty, which Slack would refuse."""
-    plain = message.parts.get("plain", "").strip() or message.parts.get("header", "").strip()
-    return plain or (TESTED if message.kind is Kind.TEST else "alertd has news; its template made no text of it.")
+def _receipt(message: Message, channel: object, ts: object) -> Receipt:
+    """What is needed to go on below a message; nothing goes on below a test."""
+    if not (isinstance(channel, str) and isinstance(ts, str)) or message.kind is Kind.TEST:
+        return {}
+    return {"channel": channel, "ts": ts} | ({"digest": "yes"} if message.kind is Kind.DIGEST else {})
 
 
 def _lacking_webhook(variable: str, address: str | None) -> str | None:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Mapping
-from http.client import HTTPException
+from collections.abc import Callable, Mapping
+from http.client import HTTPException, HTTPMessage
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
+from alertd.channels.http import Answer
 from alertd.channels.slack.clients import Bot, Hook
-from alertd.clock import MINUTE, SECOND, Duration
+from alertd.clock import SECOND, Duration
 from alertd.errors import DeliveryError
 
-LONGEST_WAIT: Duration = 15 * MINUTE
 USUAL_WAIT: Duration = 30 * SECOND
 
 _INSTALL = "install the app again and set ALERTD_SLACK__BOT_TOKEN to its new bot token"
@@ -82,15 +83,24 @@ class Refusal(DeliveryError):
 
 
 def ask(client: Bot, method: str, body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Call a method of the Web API and return its answer; DeliveryError, or Refusal with Slack's own word."""
+    """Call a method of the Web API that writes, and return its answer; DeliveryError, or Refusal with Slack's own word."""
+    return _called(lambda: client.api_call(method, json=dict(body)), where)
+
+
+def read(client: Bot, method: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
+    """The same for a method that reads: those take a form, not JSON."""
+    return _called(lambda: client.api_call(method, params=dict(query)), where)
+
+
+def _called(call: Callable[[], SlackResponse], where: str) -> Mapping[str, Any]:
     try:
-        answer = client.api_call(method, json=dict(body)).data
+        answer = call().data
     except SlackApiError as problem:
         response = problem.response
-        status, wait = response.status_code, _header(response.headers, "retry-after")
+        status = response.status_code
         if 300 <= status <= 399:
             raise moved(_header(response.headers, "location"), "ALERTD_SLACK__URL") from None
-        raise refused(status, response.get("error"), wait, where) from None
+        raise refused(status, response.get("error"), response.headers, where) from None
     except (OSError, HTTPException, ValueError, SlackClientError) as problem:
         raise broken(problem) from None
     return answer if isinstance(answer, dict) else {}
@@ -107,7 +117,7 @@ def post(client: Hook, body: Mapping[str, Any], where: str) -> None:
     said = answer.body.strip()
     if answer.status_code != 200 or said != "ok":
         odd = answer.status_code < 300 and said not in PERMANENT.keys() | SHAPE | _LATER | _PERHAPS
-        raise refused(answer.status_code, None if odd else said, _header(answer.headers, "retry-after"), where)
+        raise refused(answer.status_code, None if odd else said, answer.headers, where)
 
 
 def moved(location: str | None, setting: str) -> DeliveryError:
@@ -121,11 +131,11 @@ def moved(location: str | None, setting: str) -> DeliveryError:
     return DeliveryError(f"Slack's address redirects{target}, which is not followed; {advice}", permanent=True)
 
 
-def refused(status: int, said: object, wait: str | None, where: str) -> DeliveryError:
+def refused(status: int, said: object, headers: Mapping[str, Any], where: str) -> DeliveryError:
     """What Slack's answer means, by its word (`error`, or the body of a webhook's answer) and its HTTP status."""
     code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
     if status == 429 or code in _LATER:
-        delay = retry_after(wait)
+        delay = retry_after(headers)
         return DeliveryError(f"Slack asks us to wait {delay // SECOND} s before the next message", retry_after=delay)
     if code in PERMANENT:
         return Refusal(f"Slack says {code}: {PERMANENT[code].format(where=where)}", code, permanent=True)
@@ -148,7 +158,7 @@ def _unlisted(status: int, code: str, where: str) -> DeliveryError:
 
 
 def broken(problem: Exception) -> DeliveryError:
-    """What a call that got no answer means: urllib wraps in URLError what goes wrong up to the last byte sent."""
+    """What a call that got no answer means: a URLError says that nothing was sent."""
     if not isinstance(problem, URLError):
         slow = isinstance(problem, TimeoutError)
         what = "Slack's answer did not come in time" if slow else "the connection broke before Slack's answer"
@@ -162,17 +172,16 @@ def broken(problem: Exception) -> DeliveryError:
             return DeliveryError(
                 "no safe connection to Slack: this machine does not trust the certificate of Slack's address or proxy"
             )
-        case ConnectionError():
-            return DeliveryError("the connection to Slack broke; it may have taken the message all the same", ambiguous=True)
         case _:
             return DeliveryError("no connection to Slack; check the network, the proxy and ALERTD_SLACK__URL")
 
 
-def retry_after(text: str | None) -> Duration:
-    """How long a 429 wants us to wait: its whole seconds, 30 s where they make no sense, 15 min at most."""
-    if text is None or not re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
-        return USUAL_WAIT
-    return min(max(int(text), 1) * SECOND, LONGEST_WAIT)
+def retry_after(headers: Mapping[str, Any]) -> Duration:
+    """How long a 429 wants us to wait, 15 min at most; 30 s where it does not say, or nonsense."""
+    known = HTTPMessage()
+    for name in ("retry-after", "date"):
+        known[name] = _header(headers, name) or ""
+    return Answer(429, known, "").wait or USUAL_WAIT
 
 
 def _header(headers: Mapping[str, Any], name: str) -> str | None:
