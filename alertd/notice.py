@@ -68,6 +68,7 @@ class Notice:
     reference: float | None = None
     measured_unit: Unit = Unit.NUMBER
     comparison: str = ""  # the value in words, where it is compared with something: "-62 % (38 now, 100 a week ago)"
+    worst: str = ""  # the peak in words, where a number alone says nothing: "6 deviations below the usual"
     text: str | None = None  # what is to be said where there is no number: of alertd itself, of a report that failed
     acknowledged: str | None = None  # who has said "I have it"
     template: str | None = None  # which look; None: the channel's own

@@ -115,6 +115,14 @@ class Comparison:
         """Write a compared value for people; `measured` and `reference` (NaN: there is none) are in `unit`, the measure's."""
         raise NotImplementedError
 
+    def spell_alone(self, value: float) -> str:  # noqa: ARG002 - what others need to know
+        """The same without what it is made of, which nobody keeps of the worst moment; empty where the number says it."""
+        return ""
+
+    def spans(self, limit: float) -> str:  # noqa: ARG002
+        """Over which windows that limit was passed, for the end of a sentence, where not over the rule's own."""
+        return ""
+
 
 def nothing(count: int) -> Column:
     """A column without a value."""

@@ -115,6 +115,13 @@ class Burn(Comparison):
             return f"{speed}; at this speed the slack of {period} lasts"
         return f"{speed}; at this speed the slack of {period} is gone in {spell_duration(self.period / value)}"
 
+    def spell_alone(self, value: float) -> str:
+        return f"{spell_value(value, Unit.NUMBER)} times as fast as allowed"
+
+    def spans(self, limit: float) -> str:
+        pair = next((each for each in PAIRS if each.factor == limit), None)
+        return f", over the last {spell_duration(pair.long)} and the last {spell_duration(pair.short)}" if pair else ""
+
     def _speeds(self, windows: _Windows, count: int, *, unknown: float) -> NDArray[np.float64]:
         """For each pair (rows) and group how fast the slower of its windows burns; `unknown` for windows that are not known."""
         burns = {

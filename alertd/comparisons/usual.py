@@ -110,6 +110,10 @@ class Usual(Comparison):
         side = "above" if value > 0 else "below"
         return f"{count} deviation{'' if count == '1' else 's'} {side} the usual {usual} (now {now})"
 
+    def spell_alone(self, value: float) -> str:
+        count = spell_value(abs(value), Unit.NUMBER)
+        return f"{count} deviation{'' if count == '1' else 's'} {'above' if value > 0 else 'below'} the usual"
+
     def _since_the_beginning(self, earlier: Sequence[Figures | None]) -> list[Figures | None]:
         """Without the oldest weeks that have no conversation at all, if a later one has."""
         size = len(earlier) // self.weeks

@@ -13,14 +13,23 @@ from alertd.clock import Instant
 from alertd.facts import Alert, Change, Evidence, Group, Kind, Level, State, Transition, Verdict, Window
 from alertd.store.tables import alerts, decisions, rules
 
+
+class Written(sa.types.UserDefinedType[str]):
+    """JSON that is a text already."""
+
+    cache_ok = True
+
+
 # Statements are put together once: that takes SQLAlchemy longer than running them.
 _OF = sa.bindparam("of_rule", type_=sa.String)
 _OF_RULES = sa.bindparam("of_rules", type_=sa.String, expanding=True)
 _OF_GROUP = sa.bindparam("of_group", type_=sa.String)
-_ALL_CHECKED = sa.select(rules)
-_CHECKED = _ALL_CHECKED.where(rules.c.rule.in_(_OF_RULES))
+_TRAIL = sa.bindparam("its_trail", type_=Written)
+_ALL_CHECKED = sa.select(*(column for column in rules.c if column is not rules.c.trail))
+_CHECKED = _ALL_CHECKED.add_columns(sa.cast(rules.c.trail, sa.Text).label("trail")).where(rules.c.rule.in_(_OF_RULES))
 _FAILING = _ALL_CHECKED.where(rules.c.failing_since.is_not(None))
-_CHECK_AGAIN = sa.update(rules).where(rules.c.rule == _OF)
+_CHECK_AGAIN = sa.update(rules).where(rules.c.rule == _OF).values(trail=_TRAIL)
+_CHECK_FIRST = sa.insert(rules).values(trail=_TRAIL)
 _ALL_ALERTS = sa.select(alerts)
 _ALERTS = _ALL_ALERTS.where(alerts.c.rule.in_(_OF_RULES))
 _ALIVE = sa.select(alerts.c.rule, alerts.c.group)
@@ -63,22 +72,24 @@ class Checked:
     reason: str
     missed: int
     failing_since: Instant | None
+    trail: str | None = None  # of a rule without groups: its newest values, see `notices.trails`
 
 
 def load_checked(transaction: sa.Connection, *names: str) -> dict[str, Checked]:
-    """The last check of these rules, or of every rule that was ever checked."""
-    rows = transaction.execute(_CHECKED, {"of_rules": names}) if names else transaction.execute(_ALL_CHECKED)
-    return {row.rule: _as_checked(row) for row in rows}
+    """The last check of these rules; or of every rule that was ever checked, then without their trails."""
+    if not names:
+        return {row.rule: _as_checked(row) for row in transaction.execute(_ALL_CHECKED)}
+    return {row.rule: _as_checked(row, row.trail) for row in transaction.execute(_CHECKED, {"of_rules": names})}
 
 
 def load_failing(transaction: sa.Connection) -> dict[str, Checked]:
-    """The last check of every rule that had no evidence then."""
+    """The last check of every rule that had no evidence then, without its trail."""
     return {row.rule: _as_checked(row) for row in transaction.execute(_FAILING)}
 
 
-def _as_checked(row: sa.Row[Any]) -> Checked:
+def _as_checked(row: sa.Row[Any], trail: str | None = None) -> Checked:
     return Checked(
-        row.rule, row.due_at, row.as_of, row.question, Evidence(row.evidence), row.reason, row.missed, row.failing_since
+        row.rule, row.due_at, row.as_of, row.question, Evidence(row.evidence), row.reason, row.missed, row.failing_since, trail
     )
 
 
@@ -87,6 +98,7 @@ def save_checked(transaction: sa.Connection, checks: Iterable[Checked], known: C
     again, first = list[dict[str, object]](), list[dict[str, object]]()
     for each in checks:
         values = {**vars(each), "evidence": each.evidence.value}
+        values["its_trail"] = values.pop("trail")
         if each.rule in known:
             again.append({"of_rule": values.pop("rule")} | values)
         else:
@@ -94,7 +106,7 @@ def save_checked(transaction: sa.Connection, checks: Iterable[Checked], known: C
     if again:
         transaction.execute(_CHECK_AGAIN, again)
     if first:
-        transaction.execute(sa.insert(rules), first)
+        transaction.execute(_CHECK_FIRST, first)
 
 
 def load_alerts(transaction: sa.Connection, *names: str) -> list[Alert]:

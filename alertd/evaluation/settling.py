@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from alertd.evaluation.ledger import Checked, Record
 from alertd.evaluation.machine import restart, step, step_absent
 from alertd.evaluation.schedule import Due
 from alertd.facts import Alert, Change, Evidence, Kind, State, Transition, Verdict
+from alertd.notices import trails
 from alertd.notices.muting import hushes, mutes
 from alertd.notices.recording import Outcome, Situation, close_removed, load_situations, record
 from alertd.notices.reports import report
@@ -41,7 +43,12 @@ class Judged:
         """The moment the data speak of."""
         return self.due.at - self.due.rule.delay
 
-    @property
+    @cached_property
+    def question(self) -> str:
+        """What the rule asks, as a hash: made once, for it takes a while."""
+        return self.rule.question
+
+    @cached_property  # asked a dozen times
     def evidence(self) -> Evidence:
         """The evidence of the rule as a whole: that of its groups where they agree, ok where any is ok."""
         found = {verdict.evidence for verdict in self.verdicts}
@@ -68,7 +75,7 @@ def settle_all(transaction: sa.Connection, checks: Sequence[Judged], book: Ruleb
     for alert in ledger.load_alerts(transaction, *names):
         stored.setdefault(alert.rule, {})[alert.group.key] = alert
     moved = [_moved(each, before.get(each.rule.id), stored.get(each.rule.id, {})) for each in checks]
-    ledger.save_checked(transaction, (_checked(each, before.get(each.rule.id)) for each in checks), before)
+    ledger.save_checked(transaction, (_checked(each, before.get(each.judged.rule.id)) for each in moved), before)
     ledger.save_alerts(transaction, (move for each in moved for move in (*each.moves.values(), *each.dropped)))
     told = _tell_all(transaction, moved, book, now)
     for each in moved:
@@ -85,6 +92,7 @@ class _Moved:
     moves: Mapping[str, Transition]
     dropped: tuple[Transition, ...] = ()  # what a report left behind that was a rule before
     anew: bool = False  # the rule's question has changed since
+    trail: str | None = None  # what the rule measured lately, this check included
 
     @property
     def telling(self) -> bool:
@@ -99,20 +107,31 @@ class _Moved:
 
 
 def _moved(judged: Judged, before: Checked | None, stored: Mapping[str, Alert]) -> _Moved:
-    rule = judged.rule
+    rule, trail = judged.rule, _trail(judged, before)
     if rule.report:
-        return _Moved(
-            judged, {}, tuple(Transition(each, Alert(rule.id, each.group), Change.REMOVED) for each in stored.values())
-        )
+        dropped = tuple(Transition(each, Alert(rule.id, each.group), Change.REMOVED) for each in stored.values())
+        return _Moved(judged, {}, dropped, trail=trail)
     if judged.failed:
-        return _Moved(judged, {key: Transition(alert, alert, Change.KEPT) for key, alert in stored.items()})
-    anew = before is not None and before.question != rule.question
+        return _Moved(judged, {key: Transition(alert, alert, Change.KEPT) for key, alert in stored.items()}, trail=trail)
+    anew = before is not None and before.question != judged.question
     alerts = {key: restart(alert) if anew else alert for key, alert in stored.items()}
     verdicts = {verdict.group.key: verdict for verdict in judged.verdicts if verdict.group.by == rule.by}
     moves = {key: step_absent(alert, rule, judged.as_of) for key, alert in alerts.items() if key not in verdicts}
     for key, verdict in verdicts.items():
         moves[key] = step(alerts.get(key, Alert(rule.id, verdict.group)), verdict, rule)
-    return _Moved(judged, {key: replace(move, before=stored.get(key, move.before)) for key, move in moves.items()}, anew=anew)
+    moves = {key: replace(move, before=stored.get(key, move.before)) for key, move in moves.items()}
+    return _Moved(judged, moves, anew=anew, trail=trail)
+
+
+def _trail(judged: Judged, before: Checked | None) -> str | None:
+    """What a rule without groups measured lately, and now. An answer to another question is no part of it."""
+    rule, known = judged.rule, before.trail if before else None
+    if judged.failed:
+        return known
+    if rule.by is not None or (before and before.question != judged.question):
+        known = None
+    value = judged.verdicts[0].value if rule.by is None and judged.evidence is Evidence.OK else None
+    return known if value is None else trails.extend(known, judged.as_of, value)
 
 
 def _remembered(moved: _Moved) -> Memory:
@@ -143,13 +162,13 @@ def _tell_all(transaction: sa.Connection, moved: Sequence[_Moved], book: Ruleboo
         rule = each.judged.rule
         situation = situations.get(rule.id, Situation())
         if rule.report:
-            told.append(_report(transaction, each.judged, situation, book, now))
+            told.append(_report(transaction, each, situation, book, now))
         elif each.judged.failed or (each.firing and not each.telling):
             told.append(_Told())
         else:
             if each.anew and situation.incident:  # the worst of the old question is no number of the new one
                 situation = replace(situation, incident=replace(situation.incident, peak=None))
-            situation = replace(situation, mutes=mutes(rule, each.firing, now, hush))
+            situation = replace(situation, mutes=mutes(rule, each.firing, now, hush), trail=each.trail)
             moves = list(each.moves.values())
             told.append(
                 _Told(record(transaction, rule, moves, book, situation, at=each.judged.as_of, now=now), situation.mutes)
@@ -157,12 +176,12 @@ def _tell_all(transaction: sa.Connection, moved: Sequence[_Moved], book: Ruleboo
     return told
 
 
-def _report(transaction: sa.Connection, judged: Judged, situation: Situation, book: Rulebook, now: Instant) -> _Told:
+def _report(transaction: sa.Connection, moved: _Moved, situation: Situation, book: Rulebook, now: Instant) -> _Told:
     """Write a report, with or without evidence. What a rule left behind that was none before is ended first."""
-    rule, as_of = judged.rule, judged.as_of
+    judged, rule, as_of = moved.judged, moved.judged.rule, moved.judged.as_of
     if situation.incident is not None:
         close_removed(transaction, rule.id, book, at=as_of, now=now, reason="the rule has become a report")
-    return _Told(report(transaction, rule, judged.verdicts, book, at=as_of, now=now))
+    return _Told(report(transaction, rule, judged.verdicts, book, at=as_of, now=now, trail=moved.trail))
 
 
 def _records(moved: _Moved, told: _Told, book: Rulebook) -> Iterator[Record]:
@@ -198,12 +217,20 @@ def _gone(judged: Judged, move: Transition) -> Verdict:
     return Verdict(judged.rule.id, move.after.group, Evidence.NO_DATA, None, None, 0, 0, window, as_of, reason)
 
 
-def _checked(judged: Judged, before: Checked | None) -> Checked:
-    rule, as_of, evidence = judged.rule, judged.as_of, judged.evidence
+def _checked(moved: _Moved, before: Checked | None) -> Checked:
+    judged, evidence = moved.judged, moved.judged.evidence
     # What was measured before stays comparable with the old question until the new one has been answered.
-    question = before.question if before and judged.failed else rule.question
-    since = before.failing_since if before and before.failing_since is not None else as_of
+    question = before.question if before and judged.failed else judged.question
+    since = before.failing_since if before and before.failing_since is not None else judged.as_of
     telling = [each for each in judged.verdicts if each.evidence is evidence]
-    reason = max(telling, key=lambda each: each.level.rank if each.level else 0).reason if telling else "no group"
-    missed = (before.missed if before else 0) + judged.due.missed
-    return Checked(rule.id, judged.due.at, as_of, question, evidence, reason, missed, since if judged.failed else None)
+    return Checked(
+        rule=judged.rule.id,
+        due_at=judged.due.at,
+        as_of=judged.as_of,
+        question=question,
+        evidence=evidence,
+        reason=max(telling, key=lambda each: each.level.rank if each.level else 0).reason if telling else "no group",
+        missed=(before.missed if before else 0) + judged.due.missed,
+        failing_since=since if judged.failed else None,
+        trail=moved.trail,
+    )

@@ -13,25 +13,35 @@ from alertd.rulebook.rule import Limit, Rule
 
 
 def compose(
-    rule: Rule, kind: Kind, moves: Sequence[Transition], *, at: Instant, incident: int | None, new: Collection[str] = ()
+    rule: Rule,
+    kind: Kind,
+    moves: Sequence[Transition],
+    *,
+    at: Instant,
+    incident: int | None,
+    new: Collection[str] = (),
+    trail: tuple[tuple[Instant, float], ...] = (),
 ) -> Notice:
     """The notice of a rule's alerts as they have just moved. Dates and levels of the incident are the caller's to add.
 
-    `new` are keys of groups that people do not know, beside those that fire since now.
+    `new` are keys of groups that people do not know, beside those that fire since now; `trail` is what was measured lately.
     """
     firing = sorted((move.after for move in moves if move.after.fires), key=lambda alert: _badness(rule, alert), reverse=True)
     unknown = {move.after.group.key for move in moves if move.change is Change.HELD} | set(new)
     worst = firing[0] if firing else _last_known(rule, moves)
     whole = bool(firing) or rule.by is None
+    limit, outlined = _limit(rule, worst), outline(rule, kind, at)
     return replace(
-        outline(rule, kind, at),
+        outlined,
+        measure=outlined.measure + (rule.compare.spans(limit) if limit is not None else ""),
         direction=rule.direction,
         level=worst.level,
         incident=incident,
         value=worst.value if whole else None,
-        limit=_limit(rule, worst),
+        limit=limit,
         recover=_recover(rule, worst),
         peak=worst.peak,
+        worst=spell_worst(rule, worst.peak),
         conversations=sum(alert.conversations for alert in firing) if firing else worst.conversations,
         reason=_reason(moves),
         groups=tuple(_group(rule, alert, unknown) for alert in firing[:LISTED]),
@@ -39,6 +49,7 @@ def compose(
         measured=worst.measured if whole else None,
         reference=worst.reference if whole else None,
         comparison=spell_compared(rule, worst.value, worst.measured, worst.reference) if whole else "",
+        trail=trail if rule.by is None else (),
     )
 
 
@@ -85,6 +96,11 @@ def spell_compared(rule: Rule, value: float | None, measured: float | None, refe
     if value is None or measured is None:
         return ""
     return rule.compare.spell(value, measured, math.nan if reference is None else reference, rule.measure.unit)
+
+
+def spell_worst(rule: Rule, peak: float | None) -> str:
+    """The worst value in words, where a number alone says nothing."""
+    return "" if peak is None else rule.compare.spell_alone(peak)
 
 
 def limit_of(rule: Rule, level: Level) -> Limit:

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from alertd.clock import Instant
 from alertd.facts import Change, Kind, Transition
 from alertd.notice import Notice, from_json
-from alertd.notices.composing import compose
+from alertd.notices.composing import compose, spell_worst
 from alertd.notices.hearing import Heard, Hearing, hear, heard
 from alertd.notices.incidents import Decision, Incident, decide, last_incident, last_incidents, save_incident
 from alertd.notices.nagging import Nag, nag
 from alertd.notices.telling import Story, load_stories, recipients, tell
+from alertd.notices.trails import points_of
 from alertd.rulebook.rule import Rule, Rulebook
 from alertd.store.tables import incidents, notices
 
@@ -51,6 +52,7 @@ class Situation:
     incident: Incident | None = None
     heard: Heard = field(default_factory=Heard)
     mutes: Mapping[str, str] = field(default_factory=dict)  # why, by the group's key
+    trail: str | None = None  # what the rule measured lately, where it has no groups
 
 
 def load_situations(transaction: sa.Connection, checked: Collection[str], firing: Collection[str]) -> dict[str, Situation]:
@@ -91,8 +93,8 @@ def record(
     incident = _told(replace(incident, muted=hearing.muted), who, at)
     number = save_incident(transaction, incident) if incident != last else last.id
     if kind is not None:
-        notice = compose(rule, kind, hearing.moves, at=at, incident=number, new=hearing.new)
-        notice = _of_incident(notice, incident, hearing, decision)
+        notice = compose(rule, kind, hearing.moves, at=at, incident=number, new=hearing.new, trail=points_of(situation.trail))
+        notice = _of_incident(rule, notice, incident, hearing, decision)
         tell(transaction, replace(notice, revision=book.revision), who, stories, now)
     return _outcome(kind, who, hearing, nagging.untold, stories)
 
@@ -168,7 +170,7 @@ def _told(incident: Incident, who: Mapping[str, Kind], at: Instant) -> Incident:
     return replace(incident, escalated_at=at) if Kind.ESCALATED in kinds else incident
 
 
-def _of_incident(notice: Notice, incident: Incident, hearing: Hearing, decision: Decision) -> Notice:
+def _of_incident(rule: Rule, notice: Notice, incident: Incident, hearing: Hearing, decision: Decision) -> Notice:
     """The notice with what only its incident knows."""
     return replace(
         notice,
@@ -177,6 +179,7 @@ def _of_incident(notice: Notice, incident: Incident, hearing: Hearing, decision:
         level=incident.worst if incident.closed_at is not None else hearing.level,
         previous=hearing.previous,
         peak=incident.peak,
+        worst=spell_worst(rule, incident.peak),
         reopened=decision.reopened or hearing.reopened,
         acknowledged=incident.acknowledged_by,
         muted=hearing.muted,

@@ -16,6 +16,7 @@ from alertd.notices.composing import outline, spell_compared
 from alertd.notices.muting import mute
 from alertd.notices.recording import Outcome
 from alertd.notices.telling import tell
+from alertd.notices.trails import points_of
 from alertd.rulebook.rule import Rule, Rulebook
 
 TEMPLATE = "report"  # the look of a report that names no other
@@ -24,18 +25,25 @@ _FAILED = (Evidence.ERROR, Evidence.STALE)
 
 
 def report(
-    transaction: sa.Connection, rule: Rule, verdicts: Sequence[Verdict], book: Rulebook, *, at: Instant, now: Instant
+    transaction: sa.Connection,
+    rule: Rule,
+    verdicts: Sequence[Verdict],
+    book: Rulebook,
+    *,
+    at: Instant,
+    now: Instant,
+    trail: str | None = None,
 ) -> Outcome:
     """Write the report that a check makes and its deliveries; nobody is told while the rule is silenced.
 
-    `at` is the moment the data speak of, `now` when the deliveries are due.
+    `at` is the moment the data speak of, `now` when the deliveries are due, `trail` what earlier reports said.
     """
     if reason := mute(rule, Group(), Level.OK, now, silenced=silences.active(transaction, now)):
         return Outcome(untold=reason)
     targets = book.told(rule, Level.OK)
     if not targets:
         return Outcome(untold="no receiver is named for this report")
-    notice = replace(compose_report(rule, verdicts, at), revision=book.revision)
+    notice = replace(compose_report(rule, verdicts, at), revision=book.revision, trail=points_of(trail))
     tell(transaction, notice, dict.fromkeys(targets, Kind.REPORT), {}, now)
     return Outcome(Kind.REPORT)
 
