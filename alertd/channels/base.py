@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from alertd.charts import Chart
 from alertd.clock import SECOND, Duration
@@ -25,6 +26,7 @@ class Message:
     kind: Kind  # as this receiver is told it
     notice: Notice  # the facts, for machines; of a digest those of its most urgent notice
     parts: Mapping[str, str]  # the blocks of the channel's template, rendered
+    receiver: str = "alertd"  # its name in receivers.yaml
     chart: Chart | None = None
     repeat: bool = False  # an earlier attempt may have arrived
     before: Receipt | None = None  # what an attempt that failed had done already
@@ -67,6 +69,17 @@ class Access:
     mail: MailAccess = field(default_factory=MailAccess)
     secret: Callable[[str], str | None] = lambda _name: None
     private: bool = False  # whether webhooks may reach private addresses
+
+
+def _variable(name: str) -> str:
+    if re.fullmatch(r"[A-Z][A-Z0-9_]{0,79}", name):
+        return name
+    # Not shown: it may be the secret itself.
+    raise ValueError("this is not the name of an environment variable; write one such as PAGER_URL and put the secret there")
+
+
+# The name of the environment variable, or of its _FILE twin, that holds a secret.
+Variable = Annotated[str, AfterValidator(_variable), WithJsonSchema({"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,79}$"})]
 
 
 class Channel(BaseModel):

@@ -131,11 +131,12 @@ def _receiver(name: str, raw: object) -> tuple[Receiver | None, list[Problem]]:
 
 
 def _kind_of_options(raw: dict[str, Any]) -> str | None:
-    """The kind of channel whose options stand where the kind belongs, if they are those of one kind."""
+    """The kind of channel whose options stand where the kind belongs, if they are those of one kind only."""
     kinds = channels.names()
     if not raw or raw.keys() & set(kinds):
         return None
-    return next((kind for kind in kinds if raw.keys() <= {*known_keys(channels.find(kind)), SEND_RESOLVED}), None)
+    fitting = [kind for kind in kinds if raw.keys() <= {*known_keys(channels.find(kind)), SEND_RESOLVED}]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _channel(name: str, kind: str, options: dict[str, Any]) -> tuple[Receiver | None, list[Problem]]:

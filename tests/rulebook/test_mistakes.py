@@ -368,7 +368,7 @@ def test_a_wrong_file_is_told_at_its_place(tmp_path: Path, text: str, place: str
 RECEIVER_FILES = [
     ("oncall: {}", "1:1", '"oncall" is not a key of receivers.yaml; it has receivers, fallback', None),
     ("receivers: []", "1:12", 'receivers.yaml needs "receivers:"', None),
-    ("receivers:\n  a: slack", "2:6", "one kind of channel with its options; the kinds are email, slack", None),
+    ("receivers:\n  a: slack", "2:6", "one kind of channel with its options; the kinds are apprise, email, slack", None),
     ("receivers:\n  a: {slack: {channel: '#a'}, email: {to: [a@b.example]}}", "2:6", "one kind of channel", None),
     ("receivers:\n  a: {slak: {channel: '#a'}}", "2:7", 'there is no kind of channel "slak"', "slack"),
     ("receivers:\n  a: {channel: '#a'}", "2:7", "the kind of channel is missing; write {slack: {channel: ...}}", None),
@@ -376,6 +376,8 @@ RECEIVER_FILES = [
     ("receivers:\n  a: {slack: }", "2:7", "slack needs its options", None),
     ("receivers:\n  a: {slack: {chanel: '#a'}}", "2:15", '"chanel" is not a key of a receiver of kind slack', "channel"),
     ("receivers:\n  a: {email: {}}", "2:14", 'a receiver of kind email needs "to"', None),
+    ("receivers:\n  a: {webhook: {url_env: A, secret: b}}", "2:29", '"secret" is not a key of', "secret_env"),
+    ("receivers:\n  a: {webhook: {url_env: 'https://h.example'}}", "2:26", "url_env", None),
     ("receivers:\n  a: {email: {to: [5]}}", "2:20", "to: text is expected here", None),
     ("receivers:\n  a: {email: {to: [a@b.example], send_resolved: maybe}}", "2:49", "send_resolved is true or false", None),
     ("receivers:\n  a: {slack: {channel: }}", "2:15", '"channel" has no value', None),

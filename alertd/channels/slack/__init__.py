@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from alertd.channels.base import Access, Channel, Message, Receipt
+from alertd.channels.base import Access, Channel, Message, Receipt, Variable
 from alertd.channels.http import LOOPBACK, TIMEOUT
 from alertd.channels.slack.blocks import TEXT, Block, blocks, cut
 from alertd.channels.slack.buttons import buttons
@@ -56,9 +56,8 @@ class Slack(Channel):
     channel: Annotated[str, AfterValidator(_channel)] | None = Field(
         default=None, description='The channel, "#support-alerts" (in quotes) or its id; the app must be a member of it.'
     )
-    webhook_env: str | None = Field(
+    webhook_env: Variable | None = Field(
         default=None,
-        pattern=r"^[A-Z][A-Z0-9_]*$",
         description="The environment variable with the address of an incoming webhook; instead of `channel`.",
     )
     mention: Mapping[Literal[Level.WARNING, Level.CRITICAL], Annotated[str, AfterValidator(_mention)]] = Field(
