@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alertd.cli.common import Json, load_settings, print_json, say
-from alertd.cli.people import incident_line, open_store, whoever
+from alertd.cli.people import incident_line, open_store, running_rulebook, whoever
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from alertd.clock import Instant
+    from alertd.notices.acting import Receivers
     from alertd.notices.incidents import Incident
 
 
@@ -39,10 +40,16 @@ def ack(
     who = whoever(by) if named and not undo else None
     settings, _ = load_settings()
     database, now = open_store(settings), SystemClock().now()
+    book = running_rulebook(database, settings.rules) if named else None
+    receivers = book.receivers if book else None
     with database.write() if named else database.read() as transaction:
-        found = open_incidents(transaction)
+        found, others = open_incidents(transaction), list[str]()
         if named:
-            found = tuple(_write(transaction, each, who, now) for each in _chosen(found, incident or [], rule))
+            chosen = [each.id for each in _chosen(found, incident or [], rule)]
+            others = [text for number in chosen if (text := _write(transaction, number or 0, who, now, receivers))]
+            found = tuple(each for each in open_incidents(transaction) if each.id in chosen)
+    for text in others:
+        say(f"alertd: {text}")
     if as_json:
         print_json({"incidents": [incident_to_json(each) for each in found]})
         return
@@ -70,18 +77,15 @@ def _chosen(found: Sequence[Incident], numbers: Sequence[int], rule: str | None)
     return list({each.id: each for each in named}.values())
 
 
-def _write(transaction: Connection, incident: Incident, who: str | None, at: Instant) -> Incident:
-    """Write who has it from now on, and return it as it is then."""
-    from dataclasses import replace
+def _write(transaction: Connection, number: int, who: str | None, at: Instant, receivers: Receivers | None) -> str | None:
+    """Write who has it from now on, as the buttons of messages do; in words what is in the way, if somebody else has it."""
+    from alertd.notices.acting import acknowledge, unacknowledge
 
-    from alertd.notices.incidents import acknowledge, unacknowledge
-
-    number = incident.id or 0  # it comes from the store, so it has one
     if who is None:
-        unacknowledge(transaction, number)
-        return replace(incident, acknowledged_at=None, acknowledged_by=None)
-    acknowledge(transaction, number, who, at)
-    return replace(incident, acknowledged_at=at, acknowledged_by=who)
+        unacknowledge(transaction, number, at, receivers)
+        return None
+    acted = acknowledge(transaction, number, who, at, receivers)
+    return None if acted.done else f"incident {number}: {acted.text} To take it over: alertd ack {number} --undo, then again"
 
 
 def _done(incident: Incident) -> str:

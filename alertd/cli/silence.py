@@ -48,16 +48,19 @@ def add(
     """Silence what matches in all that is named. It holds from the next check on; what has begun is told when it is over."""
     from alertd.clock import SystemClock
     from alertd.notices import silences
+    from alertd.notices.acting import show_silence
     from alertd.overview import silence_to_json
 
     settings, _ = load_settings(rules)
     named = _named(rule, group, label or [], everything=everything)
-    begins, until = _span(length, start, SystemClock().now())
+    now = SystemClock().now()
+    begins, until = _span(length, start, now)
     silence = silences.Silence(begins, until, whoever(by), one_line(comment), *named)
     database = open_store(settings)
     book = running_rulebook(database, settings.rules)
     with database.write() as transaction:
         number = silences.add(transaction, silence)
+        show_silence(transaction, silence, now, book.receivers if book else None)
     for each in _doubts(silence, book):
         say(f"alertd: warning: {each}")
     if as_json:
@@ -96,16 +99,19 @@ def end(number: Annotated[int, typer.Argument(help="The number of a silence.", s
     from alertd.clock import SystemClock
     from alertd.errors import SettingsError
     from alertd.notices import silences
+    from alertd.notices.acting import hide_silence
     from alertd.overview import about
 
     settings, _ = load_settings()
     database, now = open_store(settings), SystemClock().now()
+    book = running_rulebook(database, settings.rules)
     with database.write() as transaction:
         found = {each.id: each for each in silences.upcoming(transaction, now)}
         if number not in found:
             are = ", ".join(f"{each.id} ({about(each)})" for each in found.values()) or "none"
             raise SettingsError(f"there is no silence {number} that holds or will; there are: {are}")
         silences.end(transaction, number, now)
+        hide_silence(transaction, found[number], now, book.receivers if book else None)
     typer.echo(f"silence {number} ({about(found[number])}) is over; what still fires is told at the next check")
 
 

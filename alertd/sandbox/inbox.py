@@ -1,7 +1,7 @@
 """The demo's inbox: what Slack and the mail program would show, and where the alerts stand, as one page without JavaScript.
 
 `/` is the page (`?mail=3` opens a mail, `?pause` stops the refresh), `/mails/3` one mail's HTML, `/inbox.json` the same for
-scripts.
+scripts. A form sent to `/press` presses a button of a message.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib import resources
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jinja2
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from alertd.clock import Clock, Instant, iso
@@ -26,6 +27,7 @@ from alertd.facts import Level, State
 from alertd.sandbox.blocks import cell, chart, colour, segments
 from alertd.sandbox.mail import Mail, Mailbox
 from alertd.sandbox.mrkdwn import mrkdwn, offset, plain
+from alertd.sandbox.socket import Switchboard, find_button
 from alertd.sandbox.workspace import SlackMessage, Workspace
 
 REFRESH = 3  # seconds
@@ -57,7 +59,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the inbox looks, anew for every page. `zone` None is the machine's own."""
+    """Where the inbox looks, anew for every page. `zone` None is the machine's own; buttons need a switchboard."""
 
     workspace: Workspace
     mailbox: Mailbox
@@ -65,6 +67,7 @@ class Sources:
     status: Callable[[], Status]
     clock: Clock
     zone: tzinfo | None = None
+    switchboard: Switchboard | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,16 @@ def create_inbox(sources: Sources) -> Starlette:
     def style(_request: Request) -> Response:
         return PlainTextResponse(sheet, media_type="text/css", headers=_headers(_NOTHING))
 
+    async def press(request: Request) -> Response:
+        # Other pages that are open in the same browser have no business here.
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return PlainTextResponse("Press the button on the page itself.", 403, _headers(_NOTHING))
+        return _press(sources, dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
+
     return Starlette(
         routes=[
             Route("/", page),
+            Route("/press", press, methods=["POST"]),
             Route("/mails/{number:int}", mail),
             Route("/inbox.json", data),
             Route("/inbox.css", style),
@@ -118,6 +128,7 @@ def to_json(sources: Sources) -> dict[str, Any]:
         "at": iso(sources.clock.now()),
         "alerts": [_alert_json(row) for row in sources.alerts()],
         "messages": [_message_json(message) for message in sources.workspace.messages],
+        "whispers": [_message_json(message) for message in sources.workspace.whispers],
         "mails": [_mail_json(mail) for mail in sources.mailbox.mails],
     }
 
@@ -145,7 +156,8 @@ def _view(sources: Sources, query: Mapping[str, str]) -> dict[str, Any]:
     return {
         "alerts": alerts,
         "firing": sum(row.state in (State.FIRING, State.RECOVERING) for row in alerts),
-        "channels": _channels(sources.workspace.messages),
+        "channels": _channels((*sources.workspace.messages, *sources.workspace.whispers)),
+        "pressable": sources.switchboard is not None,
         "messages": len(sources.workspace.messages),
         "mails": mails,
         "mail": chosen or (mails[0] if mails else None),
@@ -179,6 +191,16 @@ def _threads(messages: Sequence[SlackMessage]) -> list[Thread]:
     return [Thread(one, tuple(replies.get((one.channel, one.ts), ()))) for one in messages if one.thread_ts is None]
 
 
+def _press(sources: Sources, form: Mapping[str, str]) -> Response:
+    """Press the button that a form names, and go back to the page."""
+    found = find_button(sources.workspace, form.get("channel", ""), form.get("ts", ""), form.get("action", ""))
+    if found is None:
+        return PlainTextResponse("This button is gone.", 404, _headers(_NOTHING))
+    if sources.switchboard is None or not sources.switchboard.press(*found):
+        return PlainTextResponse("Nobody listens for this button at present.", 503, _headers(_NOTHING))
+    return RedirectResponse("./", 303, _headers(_NOTHING))
+
+
 def _mail(mailbox: Mailbox, number: int) -> Mail | None:
     return next((mail for mail in mailbox.mails if mail.number == number), None)
 
@@ -204,6 +226,7 @@ def _environment(sources: Sources) -> jinja2.Environment:
         segments=segments,
         cell=cell,
         colour=colour,
+        web=_web,
     )
     return pages
 
@@ -215,6 +238,11 @@ def _when(instant: Instant, zone: tzinfo | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(instant), title, f"{moment:%H:%M:%S}")
 
 
+def _web(address: object) -> str:
+    """An address that a browser may open; of any other kind nothing."""
+    return str(address) if str(address).startswith(("https://", "http://")) else "#"
+
+
 def _file(name: str) -> str:
     return resources.files("alertd.sandbox").joinpath(name).read_text(encoding="utf-8")
 
@@ -224,7 +252,7 @@ def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'self'; img-src data:; connect-src 'self'; "
-        "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -1,6 +1,7 @@
 """A stand-in for Slack's Web API and incoming webhooks, close enough for slack_sdk: https://docs.slack.dev/reference/methods.
 
-Mount the app anywhere: `<mount>/api/` is the client's base_url, `<mount>/` plus `Workspace.hook()` a webhook's URL.
+Mount the app anywhere: `<mount>/api/` is the client's base_url, `<mount>/` plus `Workspace.hook()` a webhook's URL. Presses
+of buttons go out over `<mount>/socket`, where there is a switchboard.
 """
 
 from __future__ import annotations
@@ -14,34 +15,40 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from alertd.clock import SECOND
 from alertd.sandbox.slack_limits import TEXT, TOTAL, check_blocks, total_text
+from alertd.sandbox.socket import APP, TEAM, Switchboard
 from alertd.sandbox.workspace import Block, Content, Draft, FaultKind, Refusal, SlackFault, SlackMessage, Workspace
 
 Arguments: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = dict[str, Any]
 
-_BOT = {"user": "alertd", "user_id": "U0000000001", "bot_id": "B0000000001", "team": "Sandbox", "team_id": "T0000000001"}
+_OPEN = "apps.connections.open"
+
+_BOT = {"user": "alertd", "user_id": "U0000000001", "bot_id": "B0000000001", "team": "Sandbox", "team_id": TEAM}
 
 
-def create_slack(workspace: Workspace) -> Starlette:
+def create_slack(workspace: Workspace, switchboard: Switchboard | None = None) -> Starlette:
     """The stand-in as an app over one workspace."""
 
     async def method(request: Request) -> Response:
-        return _method(workspace, request.path_params["method"], request, await _arguments(request))
+        name, arguments = request.path_params["method"], await _arguments(request)
+        if switchboard and name == _OPEN:
+            return _answered(workspace, name, lambda: _connect(switchboard, request, arguments))
+        return _answered(workspace, name, lambda: _call(workspace, name, request, arguments))
 
     async def hook(request: Request) -> Response:
         return _hook(workspace, request.path_params["channel"], await _arguments(request))
 
-    return Starlette(
-        routes=[
-            Route("/api/{method}", method, methods=["GET", "POST"]),
-            Route("/services/{team}/{app}/{channel}", hook, methods=["POST"]),
-        ]
-    )
+    routes = [
+        Route("/api/{method}", method, methods=["GET", "POST"]),
+        Route("/services/{team}/{app}/{channel}", hook, methods=["POST"]),
+    ]
+    sockets = [WebSocketRoute("/socket", switchboard.serve)] if switchboard else []
+    return Starlette(routes=[*routes, *sockets])
 
 
 async def _arguments(request: Request) -> Arguments:
@@ -66,16 +73,32 @@ def _decoded(payload: str) -> Answer:
     return given if isinstance(given, dict) else {}
 
 
-def _method(workspace: Workspace, name: str, request: Request, arguments: Arguments) -> Response:
+def _answered(workspace: Workspace, name: str, call: Callable[[], Answer]) -> Response:
     fault = workspace.enter(name)
     if fault and fault.kind is not FaultKind.HANG_UP:
         return _faulty(fault)
     try:
-        _check_token(workspace, request, arguments)
-        answer = _METHODS.get(name, _unknown)(workspace, arguments)
+        answer = call()
     except Refusal as refusal:
         return _refused(refusal)
     return _HangUp() if fault else JSONResponse({"ok": True} | answer)
+
+
+def _call(workspace: Workspace, name: str, request: Request, arguments: Arguments) -> Answer:
+    token = _token(request, arguments)
+    if token not in workspace.tokens:
+        raise Refusal("invalid_auth")
+    return _METHODS.get(name, _unknown)(workspace, arguments)
+
+
+def _connect(switchboard: Switchboard, request: Request, arguments: Arguments) -> Answer:
+    """Where to connect to, with a ticket that is good for once."""
+    token = _token(request, arguments)
+    if token not in switchboard.tokens:
+        raise Refusal("not_allowed_token_type" if token.startswith("xoxb-") else "invalid_auth")
+    there = request.url.path.removesuffix(f"api/{_OPEN}")
+    scheme = "wss" if request.url.scheme == "https" else "ws"
+    return {"url": f"{scheme}://{request.url.netloc}{there}socket?ticket={switchboard.ticket()}&app_id={APP}"}
 
 
 def _hook(workspace: Workspace, channel: str, arguments: Arguments) -> Response:
@@ -92,13 +115,12 @@ def _hook(workspace: Workspace, channel: str, arguments: Arguments) -> Response:
     return _HangUp() if fault else PlainTextResponse("ok")
 
 
-def _check_token(workspace: Workspace, request: Request, arguments: Arguments) -> None:
+def _token(request: Request, arguments: Arguments) -> str:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     token = bearer.strip() if scheme.lower() == "bearer" else arguments.get("token")
     if not token:
         raise Refusal("not_authed")
-    if token not in workspace.tokens:
-        raise Refusal("invalid_auth")
+    return str(token)
 
 
 def _faulty(fault: SlackFault, *, hook: bool = False) -> Response:
@@ -160,6 +182,14 @@ def _update(workspace: Workspace, arguments: Arguments) -> Answer:
     channel = workspace.channel(arguments.get("channel"), names=False)
     message = workspace.update(channel, str(arguments.get("ts", "")), _content(workspace, arguments))
     return {"channel": channel, "ts": message.ts, "text": message.text, "message": _described(message)}
+
+
+def _whisper(workspace: Workspace, arguments: Arguments) -> Answer:
+    channel = workspace.channel(arguments.get("channel"))
+    user = arguments.get("user")
+    if not isinstance(user, str) or not user.startswith(("U", "W")):
+        raise Refusal("user_not_in_channel")
+    return {"message_ts": workspace.whisper(channel, user, _content(workspace, arguments)).ts}
 
 
 def _channels(workspace: Workspace, _arguments: Arguments) -> Answer:
@@ -271,6 +301,7 @@ def _truth(value: object) -> bool:
 
 _METHODS: Mapping[str, Callable[[Workspace, Arguments], Answer]] = {
     "auth.test": _auth_test,
+    "chat.postEphemeral": _whisper,
     "chat.postMessage": _post,
     "chat.update": _update,
     "conversations.list": _channels,

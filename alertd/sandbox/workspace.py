@@ -77,6 +77,7 @@ class SlackMessage:
     edits: tuple[Edit, ...] = ()
     repeat: bool = False  # the same client_msg_id had come before
     webhook: bool = False
+    only_for: str | None = None  # the id of the one person who sees it
 
 
 class FaultKind(StrEnum):
@@ -122,6 +123,7 @@ class Workspace:
         self._clock = clock
         self._lock = threading.Lock()
         self._messages: deque[SlackMessage] = deque(maxlen=kept)
+        self._whispers: deque[SlackMessage] = deque(maxlen=kept)
         self._faults: list[SlackFault] = []
         self._calls: deque[str] = deque(maxlen=kept)
         self._spent: dict[str, tuple[float, Duration]] = {}  # by channel: how much of its burst is used, and since when
@@ -132,6 +134,12 @@ class Workspace:
         """All messages, oldest first."""
         with self._lock:
             return tuple(self._messages)
+
+    @property
+    def whispers(self) -> tuple[SlackMessage, ...]:
+        """The messages that only one person sees, oldest first; they are in no history."""
+        with self._lock:
+            return tuple(self._whispers)
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -174,6 +182,14 @@ class Workspace:
             self._pace(channel)
             message = self._message(channel, draft)
             self._messages.append(message)
+            return message
+
+    def whisper(self, channel: str, user: str, content: Content) -> SlackMessage:
+        """Store a message that only that person sees."""
+        with self._lock:
+            self._pace(channel)
+            message = replace(self._message(channel, Draft(content)), only_for=user)
+            self._whispers.append(message)
             return message
 
     def update(self, channel: str, ts: str, content: Content) -> SlackMessage:

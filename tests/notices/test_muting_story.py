@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from alertd.clock import MINUTE
 from alertd.facts import Kind, Level
-from alertd.notices import silences
-from alertd.notices.incidents import acknowledge, last_incident, unacknowledge
+from alertd.notices import acting, silences
+from alertd.notices.incidents import last_incident
 from alertd.notices.silences import Silence
 from alertd.rulebook.rule import Escalation
 from alertd.store.database import open_database
@@ -161,6 +161,12 @@ class Muting(RuleBasedStateMachine):
         assert len({receiver for _, receiver, _ in rows}) == len(rows)
         return {receiver: Kind(kind) for _, receiver, kind in rows}
 
+    def nothing_is_told(self) -> None:
+        """What people do is shown in messages at once, and counts as nothing told."""
+        rows = [(number, kind) for number, kind in self.stage.rows("id", "kind") if number > self.seen]
+        assert {kind for _, kind in rows} <= {Kind.REFRESHED.value}
+        self.seen = max([self.seen, *(number for number, _ in rows)])
+
     @rule()
     def fail_to_answer(self) -> None:
         before = self.stage.rows("id"), self.stage.rows("id", "muted", "told_at", "escalated_at", table="incidents")
@@ -173,7 +179,9 @@ class Muting(RuleBasedStateMachine):
         silence = Silence(now, now + minutes * MINUTE, "Ana", "deploy", **what)  # type: ignore[arg-type]  # a table
         with self.database.write() as transaction:
             number = silences.add(transaction, silence)
+            acting.show_silence(transaction, silence, now)
         self.silences.append(replace(silence, id=number))
+        self.nothing_is_told()
 
     @rule()
     def end_all_silences(self) -> None:
@@ -181,7 +189,9 @@ class Muting(RuleBasedStateMachine):
         with self.database.write() as transaction:
             for each in self.silences:
                 assert silences.end(transaction, each.id or 0, now) == (each.until > now)
+                acting.hide_silence(transaction, each, now)
         self.silences = []
+        self.nothing_is_told()
 
     @rule()
     def another_rule_starts_or_stops_firing(self) -> None:
@@ -200,9 +210,14 @@ class Muting(RuleBasedStateMachine):
             if last is None or last.id is None:
                 return
             now = self.stage.clock.now()
-            done = acknowledge(transaction, last.id, "Ana", now) if take else unacknowledge(transaction, last.id)
-        assert done == bool(self.firing)
-        self.acknowledged = take if done else False
+            acted = (
+                acting.acknowledge(transaction, last.id, "Ana", now)
+                if take
+                else acting.unacknowledge(transaction, last.id, now)
+            )
+        assert acted.done == bool(self.firing)
+        self.acknowledged = take if acted.done else False
+        self.nothing_is_told()
 
     @rule(minutes=st.sampled_from([1, 10, 40]))
     def wait(self, minutes: int) -> None:

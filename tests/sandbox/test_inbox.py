@@ -24,6 +24,7 @@ from alertd.facts import Level, State
 from alertd.sandbox.inbox import AlertRow, Sources, Status, create_inbox
 from alertd.sandbox.mail import Mailbox
 from alertd.sandbox.serve import listen
+from alertd.sandbox.socket import Switchboard
 from alertd.sandbox.workspace import Content, Draft, Workspace
 
 NOON = 1_793_620_800_000  # Monday 2026-11-02T12:00:00Z
@@ -50,6 +51,7 @@ class Desk:
     url: str = ""
     workspace: Workspace = field(default_factory=lambda: Workspace(StoppedClock(), ["support", "sales"]))
     mailbox: Mailbox = field(default_factory=lambda: Mailbox(StoppedClock()))
+    switchboard: Switchboard = field(default_factory=lambda: Switchboard(StoppedClock()))
     alerts: list[AlertRow] = field(default_factory=list)
     status: Status = field(default_factory=Status)
 
@@ -81,7 +83,9 @@ class Desk:
 def desk() -> Iterator[Desk]:
     desk = Desk()
     zone = timezone(timedelta(hours=1))
-    sources = Sources(desk.workspace, desk.mailbox, lambda: desk.alerts, lambda: desk.status, StoppedClock(), zone)
+    sources = Sources(
+        desk.workspace, desk.mailbox, lambda: desk.alerts, lambda: desk.status, StoppedClock(), zone, desk.switchboard
+    )
     app = Starlette(routes=[Mount("/inbox", create_inbox(sources))])
     with listen(0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
@@ -188,6 +192,47 @@ def test_a_message_is_drawn_block_by_block(desk: Desk) -> None:
     assert "disabled" in drawn
     assert "primary" in (drawn["class"] or "")
     assert "<hr>" in page
+
+
+def a_button(**more: Any) -> dict[str, Any]:
+    return {"type": "button", "text": {"type": "plain_text", "text": "Acknowledge"}, **more}
+
+
+def test_a_button_is_a_form_that_names_its_message_and_its_action(desk: Desk) -> None:
+    ts = desk.post({"type": "actions", "elements": [a_button(action_id="alertd_acknowledge", value="12")]})
+    page = Elements(desk.page())
+    (form,) = page.named("form")
+    assert (form["method"], form["action"]) == ("post", "press")
+    fields = {each["name"]: each["value"] for each in page.named("input")}
+    assert fields == {"channel": desk.workspace.channels["support"], "ts": ts, "action": "alertd_acknowledge"}
+    assert "form-action 'self'" in desk.get().headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(("url", "href"), [("https://a.b/c", "https://a.b/c"), ("javascript:alert(1)", "#")])
+def test_a_link_button_is_a_link_and_leads_to_the_web_only(desk: Desk, url: str, href: str) -> None:
+    desk.post({"type": "actions", "elements": [a_button(action_id="alertd_open", url=url)]})
+    page = Elements(desk.page())
+    assert [each["href"] for each in page.named("a") if "button" in (each.get("class") or "")] == [href]
+    assert page.named("form") == []
+
+
+def test_a_button_that_is_not_there_or_that_nobody_listens_for_says_so(desk: Desk) -> None:
+    ts = desk.post({"type": "actions", "elements": [a_button(action_id="alertd_acknowledge", value="12")]})
+    form = {"channel": desk.workspace.channels["support"], "ts": ts, "action": "alertd_acknowledge"}
+    gone = requests.post(f"{desk.url}/press", data={**form, "ts": "1.0"}, timeout=10)
+    assert (gone.status_code, gone.text) == (404, "This button is gone.")
+    alone = requests.post(f"{desk.url}/press", data=form, timeout=10)
+    assert (alone.status_code, alone.text) == (503, "Nobody listens for this button at present.")
+    foreign = requests.post(f"{desk.url}/press", data=form, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10)
+    assert foreign.status_code == 403
+
+
+def test_what_only_one_person_sees_is_marked(desk: Desk) -> None:
+    desk.workspace.whisper(desk.workspace.channels["support"], "U0000000002", Content("Incident 12 is yours."))
+    assert "only visible to you" in words(desk.page())
+    assert "Incident 12 is yours." in words(desk.page())
+    assert desk.get("inbox.json").json()["whispers"][0]["only_for"] == "U0000000002"
+    assert desk.get("inbox.json").json()["messages"] == []
 
 
 def test_a_chart_is_drawn_and_told(desk: Desk) -> None:
