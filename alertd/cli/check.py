@@ -11,6 +11,7 @@ import typer
 from alertd.cli.common import Rules, load_settings, print_json, say
 
 if TYPE_CHECKING:
+    from alertd.notices.trying import Failure
     from alertd.rulebook.findings import Finding
     from alertd.rulebook.rule import Rulebook
 
@@ -32,7 +33,7 @@ def check(
         raise SettingsError(f'--format is text, github or json, not "{form}"')
     where = paths or [load_settings(rules)[0].rules]
     book, findings = inspect(where, upwards=bool(paths))
-    findings = (*findings, *_templates(book, where), *_budget(book, where)) if book else findings
+    findings = (*findings, *_templates(book, where), *_renderings(book, where), *_budget(book, where)) if book else findings
     wrong = len(errors(findings))
     if form == "json":
         print_json({"findings": json.loads(render_json(findings)), "rules": len(book.rules) if book else None})
@@ -82,6 +83,34 @@ def _templates(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
         for rule in naming
         if rule.template not in names
     )
+
+
+def _renderings(book: Rulebook, where: list[Path]) -> tuple[Finding, ...]:
+    """Whether templates of one's own work for every rule; those that ship are tested where they are made."""
+    from alertd.settings import load
+
+    own = load().templates
+    if own is None or not own.is_dir():
+        return ()  # before anything that makes messages is loaded
+    from alertd.clock import SystemClock
+    from alertd.notices.trying import try_templates
+    from alertd.shipped import shipped
+
+    failures = try_templates(book, own, shipped("templates"), SystemClock().now())
+    return tuple(_failing(book, each, where, own) for each in failures)
+
+
+def _failing(book: Rulebook, failure: Failure, where: list[Path], own: Path) -> Finding:
+    """The finding stands at the first rule that it is about; what is wrong with digests at the templates."""
+    from alertd.rulebook.findings import Finding
+
+    told = f"a {failure.kind}" if failure.kind.value in ("report", "digest") else f'"{failure.kind}"'
+    message = f"the template fails for {told} by {failure.channel}: {failure.message}"
+    if not failure.rules:
+        return Finding("error", message, str(own / "digest"))
+    rule, more = book.rules[failure.rules[0]], len(failure.rules) - 1
+    others = f"; the same for {more:,} other rule{'' if more == 1 else 's'}" if more else ""
+    return Finding("error", f"{message}{others}", str(_folder(where) / rule.file), rule.line, rule=rule.id)
 
 
 def _folder(where: list[Path]) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from alertd.facts import Kind
 from alertd.notice import Notice
@@ -26,6 +27,8 @@ def parts(style: Style, notice: Notice, names: Names, failure: str) -> dict[str,
         "plain": style.escape(headline),
         "subject": style.escape(f"[{values['status']}] {values['headline']}"),
         "text": f"{style.escape(headline)}\n\n{text}",
+        "buttons": values["actions"],
+        "open": values["address"],
     }
 
 
@@ -40,12 +43,15 @@ def _lines(style: Style, values: Context, failure: str) -> Iterator[str]:
         start, end = style.moment(values["opened_at"], values["at"]), values["resolved_at"]
         yield f"From {start} to {style.moment(end, values['at'])}" if end else f"Since {start}"
     yield from _groups(style, values)
-    if values["description"]:
-        yield style.escape(values["description"])
+    done = (("Acknowledged by ", values["acknowledged"]), ("Silenced ", values["silenced"]), ("", values["description"]))
+    yield from (style.escape(f"{label}{text}") for label, text in done if text)
     for label, url in (("Runbook", values["runbook"]), ("Details", values["page"])):
         if url:
             yield style.link(url, label)
-    yield style.escape(f"Rule {values['rule']}. Its template failed, so this is the built-in text: {failure}")
+    yield from (f"Sent {late} late." for late in [values["late"]] if late)
+    yield from (f"To acknowledge: {command}" for command in [values["command"]] if command)
+    number = f"Incident {values['incident']}. " if values["incident"] else ""
+    yield style.escape(f"{number}Rule {values['rule']}. Its template failed, so this is the built-in text: {failure}")
 
 
 def _groups(style: Style, values: Context) -> Iterator[str]:
@@ -57,3 +63,25 @@ def _groups(style: Style, values: Context) -> Iterator[str]:
         yield f"- and {more:,} more"
     for example in values["examples"]:
         yield "- " + style.link(f"{wording.CONVERSATIONS}{example['id']}", f"conversation {example['id']}")
+
+
+def digest(style: Style, values: Context, failure: str) -> dict[str, str]:
+    """The same for many notices in one message: `values` are the variables of a digest."""
+    headline = f"{values['icon']} {values['headline']}"
+    listed = [style.escape(f"- {_told(line)}") for line in values["lines"]]
+    if (more := values["total"] - len(listed)) > 0:
+        listed.append(f"- and {more:,} more: alertd status lists them")
+    failed = f"The template of summaries failed, so this is the built-in text: {failure}"
+    text = "\n".join([style.escape(values["summarised"]), *listed, style.escape(failed)])
+    return {
+        "header": style.escape(headline),
+        "summary": text,
+        "plain": style.escape(headline),
+        "subject": style.escape(f"[{values['status']}] {values['headline']}"),
+        "text": f"{style.escape(headline)}\n\n{text}",
+    }
+
+
+def _told(line: Mapping[str, Any]) -> str:
+    number = f" (incident {line['incident']})" if line["incident"] else ""
+    return f"{line['icon']} {line['headline']}{number}"

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from alertd.charts import facts
 from alertd.durations import spell_duration
 from alertd.facts import CONVERSATION
 from alertd.notice import LISTED, Notice, NoticeGroup
 from alertd.notices import markup, wording
+from alertd.notices.charting import chart_of
 from alertd.notices.wording import Names
 
 Context: TypeAlias = Mapping[str, Any]
+_QUOTED = str.maketrans("<>", "‹›")
 EXAMPLES = 3  # conversations named for one group
 
 VARIABLES: Mapping[str, str] = {
@@ -30,6 +33,13 @@ VARIABLES: Mapping[str, str] = {
     "revision": "The rulebook's commit; empty where it is not known.",
     "incident": "The incident's number; 0 for a report, which belongs to none.",
     "acknowledged": "Who has said that they have it; may be empty.",
+    "silenced": 'Until when and by whom it is silenced: "until 15:00 UTC by Priya"; else empty.',
+    "command": 'What to type to acknowledge it: "alertd ack 12"; empty once somebody has, and where it is over.',
+    "actions": 'What can be done from the message: "acknowledge, silence 1h, silence 4h, open"; less of it, or empty.',
+    "address": "Where to look first: `page`, else the conversation that stands out most; may be empty: {{ address|address }}.",
+    "chart": "The title of the picture that goes with it; empty where there is none.",
+    "chart_facts": "The title and what the picture shows, in words, for those who cannot see it.",
+    "late": 'For how long the message could not be sent: "34 min"; empty up to 10 minutes.',
     "owner": "Who owns the rule; may be empty.",
     "labels": "The rule's labels, by name.",
     "description": "What to do, in the rule author's words; may be empty and have several lines.",
@@ -77,7 +87,7 @@ def context(notice: Notice, names: Names) -> Context:
         name = names(by, number)
         return markup.line(name, 80) or None if name else None
 
-    return _words(told, known) | _figures(told) | _times(told) | _groups(told, known)
+    return _words(told, known) | _doing(told) | _figures(told) | _times(told) | _groups(told, known) | _picture(told, known)
 
 
 def tidy(notice: Notice) -> Notice:
@@ -96,7 +106,9 @@ def tidy(notice: Notice) -> Notice:
         revision=markup.line(notice.revision or "", 40),
         text=markup.line(notice.text, 1_500) if notice.text else None,
         comparison=markup.line(notice.comparison, 200),
+        worst=markup.line(notice.worst, 200),
         acknowledged=markup.line(notice.acknowledged or "", 80),
+        silenced=markup.line(notice.silenced or "", 120),
         groups=tuple(_tidy_group(group) for group in notice.groups[:LISTED]),
         groups_total=max(notice.groups_total, len(notice.groups)),
     )
@@ -126,7 +138,6 @@ def _words(notice: Notice, names: Names) -> dict[str, Any]:
         "rule": notice.rule,
         "revision": notice.revision,
         "incident": notice.incident or 0,
-        "acknowledged": notice.acknowledged,
         "owner": notice.owner,
         "labels": notice.labels,
         "description": notice.description,
@@ -135,6 +146,26 @@ def _words(notice: Notice, names: Names) -> dict[str, Any]:
         "reopened": notice.reopened,
         "reason": notice.reason,
     }
+
+
+def _doing(notice: Notice) -> dict[str, Any]:
+    """What people have done about it, and what they can do."""
+    return {
+        "acknowledged": notice.acknowledged,
+        "silenced": notice.silenced,
+        "command": wording.command(notice),
+        "actions": ", ".join(wording.actions(notice)),
+        "address": wording.address(notice),
+    }
+
+
+def _picture(notice: Notice, names: Names) -> dict[str, Any]:
+    chart = chart_of(notice, names)
+    if chart is None:
+        return {"chart": "", "chart_facts": ""}
+    title = markup.line(chart.title, 100)
+    # Within an attribute a bracket would stay one, which is legal, but nothing that reads HTML in a hurry knows that.
+    return {"chart": title, "chart_facts": markup.line(f"{title}. {facts(chart)}", 500).translate(_QUOTED)}
 
 
 def _figures(notice: Notice) -> dict[str, Any]:
@@ -146,7 +177,7 @@ def _figures(notice: Notice) -> dict[str, Any]:
         "limit": wording.bound(notice.limit, notice),
         "limit_word": wording.limit_word(notice),
         "recover": wording.bound(notice.recover, notice),
-        "peak": wording.spelled(notice.peak, notice.unit) if notice.peak != notice.value or not notice.comparison else "",
+        "peak": wording.peak(notice) if notice.peak != notice.value or not notice.comparison else "",
         "window": spell_duration(notice.window),
         "conversations": notice.conversations,
     }
@@ -159,6 +190,8 @@ def _times(notice: Notice) -> dict[str, Any]:
         "resolved_at": notice.resolved_at or 0,
         "since": wording.began(notice),
         "lasted": wording.lasted(notice),
+        "chart_facts": "The title and what the picture shows, in words, for those who cannot see it.",
+        "late": wording.delay(notice),
         "period": wording.period(notice),
         "timezone": notice.timezone,
     }

@@ -149,7 +149,7 @@ def _marker(style: Style) -> Callable[[str], str]:
 
 
 def _filters(style: Style) -> dict[str, Callable[..., Any]]:
-    """`|time`, `|link(url)`, `|e`, and the two that `_parse` puts in."""
+    """`|time`, `|link(url)`, `|address`, `|e`, and the two that `_parse` puts in."""
     mark = _marker(style)
 
     @pass_context
@@ -160,11 +160,14 @@ def _filters(style: Style) -> dict[str, Callable[..., Any]]:
         safe = markup.address(str(url))
         return mark(style.link(safe, str(label)) if safe else style.escape(str(label)))
 
+    def address(url: Any) -> str:
+        return mark(style.address(markup.address(str(url))))
+
     def escape(value: Any) -> Any:
         return value if hasattr(value, "__html__") else mark(style.escape(str(value)))
 
-    own: dict[str, Callable[..., Any]] = {"time": time, "link": link, "e": escape, "escape": escape, "join": _join}
-    return own | {"metered": _metered, "single": _single}
+    own: dict[str, Callable[..., Any]] = {"time": time, "link": link, "address": address, "e": escape, "escape": escape}
+    return own | {"join": _join, "metered": _metered, "single": _single}
 
 
 @pass_eval_context

@@ -30,12 +30,15 @@ class Style:
     link: Callable[[str, str], str]
     moment: Callable[[Instant, Instant], str]  # an instant, and the one that says which day is today
     marked: bool  # whether its texts are markup, so that what is printed must be escaped
+    address: Callable[[str], str] = str  # a checked address by itself, as a button or an attribute takes it
     finish: Callable[[str], str] = str  # what is still to be done with a whole text
 
 
 def clean(text: str, limit: int = 2_000) -> str:
     """Drop what could disturb any message: control characters, lone surrogates, marks that turn the direction of writing."""
-    kept = "".join(letter for letter in text[:limit] if letter == "\n" or _harmless(letter))
+    short = text[:limit]
+    plain = short.isascii() and short.isprintable()  # as most are: then no letter needs a look
+    kept = short if plain else "".join(letter for letter in short if letter == "\n" or _harmless(letter))
     return kept.strip() + ("…" if len(text) > limit else "")
 
 
@@ -96,4 +99,4 @@ def _html_link(url: str, label: str) -> str:
 
 PLAIN = Style(escape=str, link=lambda url, label: f"{label}: {url}", moment=utc, marked=False)
 MRKDWN = Style(escape=_slack_escape, link=_slack_link, moment=_slack_moment, marked=True, finish=_slack_finish)
-HTML = Style(escape=_html_escape, link=_html_link, moment=utc, marked=True)
+HTML = Style(escape=_html_escape, link=_html_link, moment=utc, marked=True, address=html.escape)

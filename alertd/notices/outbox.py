@@ -208,11 +208,19 @@ class Outbox:
             kind,
             notice,
             parts,
-            chart=self.draw(shown),
+            receiver=batch.via,
+            chart=self._drawn(delivery, shown),
             repeat=batch.ambiguous,
             before=delivery.receipt,
             seen=self._seen(batch) if batch.ambiguous else None,
         )
+
+    def _drawn(self, delivery: Delivery, notice: Notice) -> Chart | None:
+        try:
+            return self.draw(notice)
+        except Exception as problem:  # noqa: BLE001 - the news matters more than its picture (I11)
+            _log.error("no picture", **facts(delivery), exc_info=problem)
+            return None
 
     def _digest(self, batch: Batch, key: str, receiver: Receiver) -> Message:
         """Many stories in one message, each by its newest notice."""
@@ -224,7 +232,8 @@ class Outbox:
             _log.error("template failed, the built-in text goes out", via=batch.via, digest=len(told), error=failure)
         worst = max(told, key=lambda each: each.level.rank)
         seen = self._seen(batch) if batch.ambiguous else None
-        return Message(key, Kind.DIGEST, worst, parts, repeat=batch.ambiguous, before=batch.deliveries[0].receipt, seen=seen)
+        before = batch.deliveries[0].receipt
+        return Message(key, Kind.DIGEST, worst, parts, batch.via, repeat=batch.ambiguous, before=before, seen=seen)
 
     def _as_told(self, batch: Batch, delivery: Delivery, kind: Kind) -> Notice:
         incident = delivery.notice.incident

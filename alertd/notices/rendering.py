@@ -30,6 +30,7 @@ from alertd.notices.wording import Names, followup, worse
 
 STYLES: Mapping[str, Style] = {"slack": MRKDWN}  # other kinds are plain text
 UPTIME = SystemClock().uptime  # only to stop a template that never ends
+DIGEST = "digest"  # the folder with the look of many notices in one message; no rule has that look
 HTML_SIZE = 90_000  # Gmail hides what comes after some 100 kB
 
 _inliner = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
@@ -48,20 +49,31 @@ def render(
     `folders` are searched in order, the shipped one last; "shipped/slack.j2" is always the shipped file. Besides the blocks
     there are `rule`, `incident`, and `worse` and `followup`, which are "yes" or empty. Bounded as `alertd.notices.jail` says.
     """
-    values = context(notice, names)
+    parts = fill(kind, context(notice, names), notice.template, folders=folders, uptime=uptime)
+    return parts | facts(notice, STYLES.get(kind, PLAIN))
+
+
+def fill(
+    kind: str,
+    values: Context,
+    look: str | None,
+    *,
+    folders: Sequence[Path],
+    uptime: Callable[[], Duration] = UPTIME,
+) -> dict[str, str]:
+    """All blocks of a kind of channel's templates, of those in the folder `look` where there are such, with these values."""
     style = STYLES.get(kind, PLAIN)
-    with _metered(uptime):
-        parts = _blocks(jail(style, tuple(folders)), _look(notice, f"{kind}.j2", folders), values, style)
-        page = _look(notice, f"{kind}.html.j2", folders)
-        if _there(page, folders):
+    with metered(uptime):
+        parts = _blocks(jail(style, tuple(folders)), template_for(look, f"{kind}.j2", folders), values, style)
+        if page := page_of(look, kind, folders):
             parts["html"] = _page(jail(HTML, tuple(folders)), page, values)
-    return parts | facts(notice, style)
+    return parts
 
 
 def template_names(folders: Sequence[Path]) -> frozenset[str]:
     """What a rule's `template` may name: the folders of templates in these folders."""
     places = (place for folder in folders if folder.is_dir() for place in folder.iterdir())
-    return frozenset(place.name for place in places if place.is_dir() and any(place.glob("*.j2")))
+    return frozenset(place.name for place in places if place.is_dir() and any(place.glob("*.j2"))) - {DIGEST}
 
 
 def render_or_plain(
@@ -94,10 +106,16 @@ def facts(notice: Notice, style: Style) -> dict[str, str]:
     }
 
 
-def _look(notice: Notice, file: str, folders: Sequence[Path]) -> str:
-    """The template of that file's name which the notice asks for, where there is one; else the channel's own."""
-    named = f"{notice.template}/{file}"
-    return named if notice.template and _there(named, folders) else file
+def template_for(look: str | None, file: str, folders: Sequence[Path]) -> str:
+    """The template of that file's name in the folder that is asked for, where there is one; else the channel's own."""
+    named = f"{look}/{file}"
+    return named if look and _there(named, folders) else file
+
+
+def page_of(look: str | None, kind: str, folders: Sequence[Path]) -> str | None:
+    """The template of the part `html`, where that kind of channel has one."""
+    page = template_for(look, f"{kind}.html.j2", folders)
+    return page if _there(page, folders) else None
 
 
 def _there(name: str, folders: Sequence[Path]) -> bool:
@@ -106,31 +124,32 @@ def _there(name: str, folders: Sequence[Path]) -> bool:
 
 def _blocks(env: Jail, name: str, values: Context, style: Style) -> dict[str, str]:
     """Every block of a template, also those that it inherits: they are known once the whole has been run."""
-    with _explained(name):
+    with explained(name):
         template = env.get_template(name)
         run = template.new_context(dict(values))
-        _joined(template.root_render_func(run))
+        joined(template.root_render_func(run))
         METER.get().size = 0
-        return {block: style.finish(_joined(stack[0](run))) for block, stack in run.blocks.items()}
+        return {block: style.finish(joined(stack[0](run))) for block, stack in run.blocks.items()}
 
 
 def _page(env: Jail, name: str, values: Context) -> str:
     """A whole HTML page with its styles written into its elements, as mail programs need it."""
-    with _explained(name):
+    with explained(name):
         template = env.get_template(name)
-        page = _inliner.inline(_joined(template.root_render_func(template.new_context(dict(values)))))
+        page = _inliner.inline(joined(template.root_render_func(template.new_context(dict(values)))))
     if len(page.encode()) > HTML_SIZE:
         raise TemplateError(f"{name} makes more than {HTML_SIZE:,} bytes")
     return page
 
 
-def _joined(pieces: Iterator[str]) -> str:
+def joined(pieces: Iterator[str]) -> str:
     """The text of a generator of pieces, counted while it grows."""
     return "".join(METER.get().take(piece) for piece in pieces).strip()
 
 
 @contextmanager
-def _metered(uptime: Callable[[], Duration]) -> Iterator[None]:
+def metered(uptime: Callable[[], Duration]) -> Iterator[None]:
+    """Bound what is rendered inside."""
     token = METER.set(Meter(uptime))
     try:
         yield
@@ -139,7 +158,7 @@ def _metered(uptime: Callable[[], Duration]) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Turn whatever a template does wrong into a TemplateError that points at it."""
     try:
         yield

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+from alertd.clock import MINUTE, Duration
 from alertd.durations import spell_duration
 from alertd.errors import QueryError
 from alertd.facts import CONVERSATION, Change, Kind, Level
@@ -25,6 +26,8 @@ STATUS = {Level.OK: "All right", Level.WARNING: "Warning", Level.CRITICAL: "Crit
 STATES = {Kind.RESOLVED: "Resolved", Kind.TEST: "Test", Kind.ESCALATED: "Escalated", Kind.REPORT: "Report"}
 ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
 ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
+LATE: Duration = 10 * MINUTE  # a message that is not later than that needs no word about it
+OWN = "alertd"  # how the names of alertd's own troubles begin; silences are not about them
 # Ends that have their own sentence, or need none.
 _EXPECTED_ENDS = frozenset({"", Change.RECOVERED, Change.LEFT, Change.UNOBSERVED})
 
@@ -56,6 +59,11 @@ def bound(limit: float | None, notice: Notice) -> str:
 def amount(part: Notice | NoticeGroup, unit: Unit) -> str:
     """A value with its unit; one that is compared with something says with what."""
     return part.comparison or spelled(part.value, unit)
+
+
+def peak(notice: Notice) -> str:
+    """The worst value of the incident, in words where the number alone says nothing."""
+    return notice.worst or spelled(notice.peak, notice.unit)
 
 
 def noun(by: str | None, count: int) -> str:
@@ -174,6 +182,40 @@ def followup(notice: Notice) -> bool:
     return notice.kind in (Kind.CHANGED, Kind.REMINDER, Kind.RESOLVED) or notice.reopened
 
 
+def delay(notice: Notice) -> str:
+    """For how long it could not be sent; nothing where nobody minds."""
+    return spell_duration(notice.late) if notice.late > LATE else ""
+
+
+def goes_on(notice: Notice) -> bool:
+    """Whether it is about an incident that is still open."""
+    calm = (Kind.RESOLVED, Kind.REPORT, Kind.TEST)
+    return bool(notice.incident) and notice.resolved_at is None and notice.kind not in calm
+
+
+def command(notice: Notice) -> str:
+    """What to type to say "I have it"; nothing where somebody has, or where it is over."""
+    return f"alertd ack {notice.incident}" if goes_on(notice) and not notice.acknowledged else ""
+
+
+def address(notice: Notice) -> str:
+    """Where to look first: alertd's page about it, else the conversation that stands out most; may be empty."""
+    worst = next(iter(notice.groups), None)
+    if notice.page or worst is None:
+        return notice.page or ""
+    single = (worst.id,) if worst.by == CONVERSATION else worst.examples
+    return f"{CONVERSATIONS}{single[0]}" if single and single[0] is not None else ""
+
+
+def actions(notice: Notice) -> tuple[str, ...]:
+    """What can be done from the message itself: acknowledge, silence 1h, silence 4h, open."""
+    if not goes_on(notice):
+        return ()
+    silences = () if notice.silenced or notice.rule.startswith(OWN) else ("silence 1h", "silence 4h")
+    own = ("acknowledge",) if not notice.acknowledged else ()
+    return (*own, *silences, *(("open",) if address(notice) else ()))
+
+
 def _noun(by: str | None) -> str:
     if by in (None, CONVERSATION):
         return "conversation"
@@ -208,12 +250,17 @@ def _groups(notice: Notice, names: Names) -> str:
     over = span(notice.window)
     lead = ": " if count == 1 else "; the worst is "
     worst = f"{lead}{group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
-    return f"{who} {are} {side}{worst}. Measured: {notice.measure}{over}."
+    limit = bound(notice.limit, notice)
+    which = f" ({limit_word(notice)} {limit})" if worst and limit and limit not in side else ""
+    return f"{who} {are} {side}{worst}{which}. Measured: {notice.measure}{over}."
 
 
 def _beyond(notice: Notice) -> str:
-    """`over the limit of 5 min`, `under the minimum of 80 %`, `outside ±4`."""
+    """`over the limit of 5 min`, `under the minimum of 80 %`, `outside ±4`; `over a limit` where they differ."""
     limit = bound(notice.limit, notice)
+    if any(group.limit != notice.limit for group in notice.groups):  # some are over the lower level's only
+        sides = {"below": f"under a {limit_word(notice)}", "outside": "outside a limit"}
+        return sides.get(notice.direction, "over a limit")
     if notice.direction == "outside" and limit:
         return f"outside {limit}"
     side = "under" if notice.direction == "below" else "over"
@@ -268,8 +315,8 @@ def _end(notice: Notice) -> str:
 
 
 def _worst(notice: Notice) -> str:
-    peak = spelled(notice.peak, notice.unit)
-    return f"The worst was {peak}." if peak else ""
+    worst = peak(notice)
+    return f"The worst was {worst}." if worst else ""
 
 
 def _level_change(notice: Notice, figure: str) -> str:

@@ -139,7 +139,7 @@ def test_status_as_json_names_the_daemon(tmp_path: Path) -> None:
         found = alertd(tmp_path, "status", "--json").json
     assert found["daemon"] == str(os.getpid())
     assert found["rules"] == found["alerts"] == []
-    assert found["outbox"] == {"queued": 0, "dead": 0, "dead_letters": []}
+    assert found["outbox"] == {"queued": 0, "dead": 0, "dead_letters": [], "warnings": []}
     assert found["budget"]["free"] == 54
 
 

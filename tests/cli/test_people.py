@@ -10,12 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from alertd.clock import DAY, HOUR, MINUTE, SystemClock, iso
-from alertd.facts import Level
+from alertd.facts import Kind, Level
+from alertd.notice import from_json
 from alertd.notices.incidents import Incident, last_incident, save_incident
 from alertd.notices.silences import Silence, add
+from alertd.notices.telling import tell
 from alertd.rulebook.keeping import keep
 from alertd.store.database import Database, open_database
 from alertd.store.tables import deliveries, notices
+from alertd.testing import a_notice
 from tests.cli.shell import Ran, alertd
 
 RULES = """\
@@ -102,6 +105,53 @@ def test_it_is_named_by_its_rule_too_and_given_back(folder: Path) -> None:
     ran = say(folder, "ack", "2", "--undo")
     assert "nobody has it any more; reminders and escalation go on" in ran.out
     assert who_has(folder, "agents") is None
+
+
+def told(folder: Path) -> None:
+    """The receiver team has been told of incident 3."""
+    with closing(store(folder)) as database, database.write() as transaction:
+        tell(transaction, a_notice(incident=3), {"team": Kind.OPENED}, {}, OPENED)
+
+
+def shown(folder: Path) -> list[tuple[str, str | None, str | None]]:
+    """What each message about incident 3 says: its kind, who has it, until when it is silenced and by whom."""
+    with closing(store(folder)) as database, database.read() as transaction:
+        bodies = [from_json(body) for body in transaction.scalars(sa.select(notices.c.body).order_by(notices.c.id))]
+        kinds = transaction.scalars(sa.select(deliveries.c.kind).order_by(deliveries.c.id)).all()
+    return [(kind, body.acknowledged, body.silenced) for kind, body in zip(kinds, bodies, strict=True)]
+
+
+def test_messages_show_what_is_done_on_the_command_line(folder: Path) -> None:
+    told(folder)
+    assert say(folder, "ack", "3").code == 0
+    assert say(folder, "silence", "add", "--for", "2h", "--rule", "slow").code == 0
+    assert say(folder, "silence", "end", "1").code == 0
+    assert say(folder, "ack", "3", "--undo").code == 0
+    found = shown(folder)
+    assert [(kind, name) for kind, name, _ in found] == [
+        ("opened", None),
+        *[("refreshed", "grace")] * 3,
+        ("refreshed", None),
+    ]
+    assert [bool(silenced) for _, _, silenced in found] == [False, False, True, False, False]
+    assert str(found[2][2]).endswith(" by grace")
+
+
+def test_a_silence_that_begins_later_is_not_shown_yet(folder: Path) -> None:
+    told(folder)
+    begins = iso(SystemClock().now() // DAY * DAY + 3 * DAY)
+    assert say(folder, "silence", "add", "--for", "2h", "--rule", "slow", "--from", begins).code == 0
+    assert len(shown(folder)) == 1
+
+
+def test_whoever_has_it_keeps_it_until_it_is_given_back(folder: Path) -> None:
+    assert say(folder, "ack", "3", "--by", "Ada").code == 0
+    ran = say(folder, "ack", "3")
+    assert ran.err.startswith("alertd: incident 3: Ada has it already, since ")
+    assert ran.err.endswith(" UTC. To take it over: alertd ack 3 --undo, then again\n")
+    assert "acknowledged by Ada" in ran.out
+    assert who_has(folder, "slow") == "Ada"
+    assert say(folder, "ack", "3", "--by", "Ada").err == ""
 
 
 def test_a_number_that_is_not_open_changes_nothing_and_names_those_that_are(folder: Path) -> None:
