@@ -7,29 +7,51 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alertd.clock import Instant, iso
+from alertd.clock import DAY, Duration, Instant, iso
 from alertd.evaluation.ledger import Checked, load_alerts, load_checked
 from alertd.facts import Alert, Evidence, Level, State
 from alertd.notices.incidents import Incident
+from alertd.notices.letters import given_up
 from alertd.notices.silences import Silence, active
 from alertd.reporting.budget import BudgetState
 from alertd.store.database import Database
 from alertd.store.tables import deliveries, incidents, rulebooks
 
-_DEAD_SHOWN = 20
+_SHOWN = 20
 
-# What follows a dead message dies with it: one line for all of them, or they would hide what it died of.
-_ALIKE = (
-    sa.select(sa.func.max(deliveries.c.id).label("newest"), sa.func.count().label("alike"))
-    .where(deliveries.c.state == "dead")
-    .group_by(deliveries.c.receiver, deliveries.c.via, deliveries.c.error)
-    .subquery()
-)
-_LETTERS = (
-    sa.select(deliveries, _ALIKE.c.alike)
-    .join(_ALIKE, deliveries.c.id == _ALIKE.c.newest)
-    .order_by(deliveries.c.id.desc())
-    .limit(_DEAD_SHOWN)
+# What people should know of a message that was sent, such as an address that was refused, is shown for so long.
+_WARNED: Duration = DAY
+
+_LATER = deliveries.alias()
+
+
+def _alike(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The newest of those that have the same error, with how many there are of each.
+
+    What follows a dead message dies with it: one line for all of them, or they would hide what it died of.
+    """
+    found = sa.select(sa.func.max(deliveries.c.id).label("newest"), sa.func.count().label("alike")).where(which)
+    newest = found.group_by(deliveries.c.receiver, deliveries.c.via, deliveries.c.error).subquery()
+    joined = sa.select(deliveries, newest.c.alike).join(newest, deliveries.c.id == newest.c.newest)
+    return joined.order_by(deliveries.c.id.desc()).limit(_SHOWN)
+
+
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_STATE = sa.case((given_up(), "given up"), else_=deliveries.c.state).label("state")
+_COUNTS = sa.select(_STATE, sa.func.count()).group_by(_STATE)
+_LETTERS = _alike((deliveries.c.state == "dead") & ~given_up())
+# Not where a later message went through without one: then it was mended.
+_WARNINGS = _alike(
+    (deliveries.c.state == "sent")
+    & deliveries.c.error.is_not(None)
+    & (deliveries.c.due_at > sa.bindparam("since", type_=sa.BigInteger))
+    & ~sa.exists().where(
+        _LATER.c.state == "sent",
+        _LATER.c.due_at > sa.bindparam("since", type_=sa.BigInteger),
+        _LATER.c.via == deliveries.c.via,
+        _LATER.c.id > deliveries.c.id,
+        _LATER.c.error.is_(None),
+    )
 )
 
 
@@ -52,8 +74,9 @@ class Overview:
     incidents: tuple[Incident, ...]  # those that are open, the worst first
     silences: tuple[Silence, ...]  # those that hold, the one that holds longest first
     queued: int
-    dead: int
+    dead: int  # without those that somebody has given up
     dead_letters: tuple[dict[str, Any], ...]  # the newest of those that died of the same, with how many there are
+    warnings: tuple[dict[str, Any], ...]  # the same of those that were sent lately, not quite as they should
     budget: BudgetState
 
     @property
@@ -75,17 +98,17 @@ class Overview:
 def look(database: Database, budget: BudgetState, daemon: str | None, at: Instant) -> Overview:
     """Read it all in one transaction; `at` is now."""
     with database.read() as transaction:
-        states = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
-        counts = {str(row.state): int(row[1]) for row in transaction.execute(states)}
+        counts = {str(row.state): int(row[1]) for row in transaction.execute(_COUNTS)}
         rules = sorted(load_checked(transaction).values(), key=lambda each: each.rule)
         alerts = sorted(load_alerts(transaction), key=lambda each: (-each.level.rank, each.rule, each.group.key))
         opened, silenced = open_incidents(transaction), active(transaction, at)
         dead = tuple(_letter(row) for row in transaction.execute(_LETTERS))
+        warned = tuple(_letter(row) for row in transaction.execute(_WARNINGS, {"since": at - _WARNED}))
         book = transaction.execute(sa.select(rulebooks.c.revision, rulebooks.c.taken_at)).one_or_none()
     queued = counts.get("queued", 0) + counts.get("sending", 0)
     taken = Taken(book.revision, book.taken_at) if book else None
     lost = counts.get("dead", 0)
-    return Overview(daemon, taken, tuple(rules), tuple(alerts), opened, silenced, queued, lost, dead, budget)
+    return Overview(daemon, taken, tuple(rules), tuple(alerts), opened, silenced, queued, lost, dead, warned, budget)
 
 
 def open_incidents(transaction: sa.Connection) -> tuple[Incident, ...]:
@@ -112,7 +135,12 @@ def to_json(found: Overview) -> dict[str, Any]:
         "alerts": [_alert(each) for each in found.alerts],
         "incidents": [incident_to_json(each) for each in found.incidents],
         "silences": [silence_to_json(each) for each in found.silences],
-        "outbox": {"queued": found.queued, "dead": found.dead, "dead_letters": list(found.dead_letters)},
+        "outbox": {
+            "queued": found.queued,
+            "dead": found.dead,
+            "dead_letters": list(found.dead_letters),
+            "warnings": list(found.warnings),
+        },
         "budget": {
             "calls_per_minute": budget.calls_per_minute,
             "reserve": budget.reserve,

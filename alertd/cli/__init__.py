@@ -15,12 +15,14 @@ from alertd import __version__
 from alertd.cli import (
     ack,
     check,
+    deliveries,
     demo,
     evaluate,
     explain,
     init,
     kinds,
     plan,
+    preview,
     run,
     sandbox,
     schema,
@@ -50,6 +52,8 @@ app.command("explain")(explain.explain)
 app.command("status")(status.status)
 app.command("ack")(ack.ack)
 app.add_typer(silence.app, name="silence")
+app.add_typer(deliveries.app, name="deliveries")
+app.command("preview")(preview.preview)
 app.command("send-test")(send_test.send_test)
 app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)

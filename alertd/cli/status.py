@@ -55,7 +55,8 @@ def _lines(found: Overview, now: Instant, files: str, book: Rulebook | None, lac
     yield f"rulebook  {_taken(found.rulebook)}; {files}"
     yield f"rules     {_checked(found, book)} checked, {len(found.failing)} without evidence"
     yield f"budget    {budget.free} of {budget.calls_per_minute} calls free, {budget.reserve} left to others"
-    yield f"outbox    {found.queued} to send, {found.dead} dead"
+    more = "; `alertd deliveries list` shows them, `retry` and `drop` settle them" if found.dead else ""
+    yield f"outbox    {found.queued} to send, {found.dead} dead{more}"
     yield f"alerts    {len(found.firing)} firing, {len(found.pending)} pending"
     yield from _alerts(found)
     yield from _listed("incidents", "open", [incident_line(each) for each in found.incidents])
@@ -80,7 +81,9 @@ def _alerts(found: Overview) -> Iterator[str]:
     for checked in found.failing:
         yield f"  {checked.evidence.value:<10} {checked.rule}: {checked.reason}"
     for delivery in found.dead_letters:
-        yield f"  dead       {_dead(delivery)}"
+        yield f"  dead       {_letter(delivery)}"
+    for delivery in found.warnings:
+        yield f"  sent, but  {_letter(delivery)}"
 
 
 def _listed(title: str, what: str, lines: list[str]) -> Iterator[str]:
@@ -97,7 +100,7 @@ def _taken(rulebook: Taken | None) -> str:
     return f"{rulebook.revision or 'no commit'}, taken {iso(rulebook.at)}"
 
 
-def _dead(delivery: dict[str, Any]) -> str:
+def _letter(delivery: dict[str, Any]) -> str:
     to, via, number, more = delivery["receiver"], delivery["via"], delivery["incident"], delivery["alike"] - 1
     where = to if via == to else f"{to}, in its place to {via}"
     what = "" if number is None else f" (incident {number})"

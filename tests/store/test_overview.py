@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
-from alertd.clock import HOUR, MINUTE, iso
+from alertd.clock import DAY, HOUR, MINUTE, iso
 from alertd.errors import DeliveryError, TimedOut
 from alertd.notices.incidents import acknowledge
+from alertd.notices.letters import Which, find
+from alertd.notices.mending import drop
 from alertd.notices.silences import Silence, add
 from alertd.overview import about, look, to_json
 from alertd.reporting.budget import Budget
@@ -46,6 +48,35 @@ def test_a_rule_that_could_not_be_judged_is_listed_with_its_reason(database: Dat
     data = to_json(found)
     assert data["rules"][0]["failing_since"] == "2026-11-02T09:05:00Z"
     assert data["daemon"] is None
+
+
+def test_what_somebody_has_given_up_is_no_trouble_any_more(database: Database) -> None:
+    channel = FakeChannel()
+    world = World.of(database, scored(), receivers={"team": channel})
+    world.add(20, ago=-4 * MINUTE)
+    world.check()
+    channel.taken.failures.append(DeliveryError("no such channel", permanent=True))
+    world.send()
+    with database.write() as transaction:
+        drop(transaction, find(transaction, Which.DEAD, world.clock.now())[0], "ada")
+    found = look(database, Budget(database, world.clock).state(), None, world.clock.now())
+    assert (found.dead, found.dead_letters) == (0, ())
+
+
+def test_what_was_sent_with_a_warning_is_told_until_it_works_or_a_day_has_passed(database: Database) -> None:
+    world = World.of(database, scored(window=MINUTE))
+    world.add(20, ago=-4 * MINUTE)
+    world.check(), world.send()
+    with database.write() as transaction:
+        transaction.exec_driver_sql("UPDATE deliveries SET error = '1 of 2 addresses was refused'")
+    budget, now = Budget(database, world.clock).state(), world.clock.now()
+    warned = look(database, budget, None, now)
+    assert [(each["error"], each["alike"]) for each in warned.warnings] == [("1 of 2 addresses was refused", 1)]
+    assert len(to_json(warned)["outbox"]["warnings"]) == 1
+    assert look(database, budget, None, now + DAY).warnings == ()
+    world.add(1, ago=-4 * MINUTE)
+    world.check(), world.send()
+    assert look(database, budget, None, world.clock.now()).warnings == ()
 
 
 def test_an_empty_store_is_an_overview_too(database: Database) -> None:
