@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from alertd.channels.base import Access
+from alertd.charts import Chart
 from alertd.clock import SECOND, Clock, Duration
 from alertd.errors import Unauthorised
 from alertd.notice import Notice
+from alertd.notices.charting import chart_of
+from alertd.notices.digests import render_digest_or_plain
+from alertd.notices.outbox import Outbox
 from alertd.notices.rendering import render_or_plain
+from alertd.notices.wording import Names
 from alertd.planning.fetching import Source
 from alertd.planning.memory import load_lessons
 from alertd.reporting.budget import Budget
@@ -18,6 +25,7 @@ from alertd.reporting.client import ReportingClient
 from alertd.reporting.directory import Directory
 from alertd.reporting.gate import Gate
 from alertd.reporting.http import Http
+from alertd.rulebook.rule import Rulebook
 from alertd.settings import TOKEN, Secrets, Settings
 from alertd.shipped import shipped
 from alertd.store.database import Database
@@ -62,10 +70,42 @@ def open_reporting(
             yield Reporting(source, Directory(client, clock))
 
 
-def renderer(settings: Settings, directory: Directory) -> Callable[[str, Notice], Mapping[str, str]]:
-    """Render a notice for a kind of channel, with the templates of the settings before those that ship."""
-    folders = [*([settings.templates] if settings.templates else []), shipped("templates")]
-    return lambda kind, notice: render_or_plain(kind, notice, names=directory.name, folders=folders)
+@dataclass(frozen=True)
+class Looks:
+    """How messages are made of notices, with the templates of the settings before those that ship."""
+
+    names: Names
+    folders: Sequence[Path]
+
+    def notice(self, kind: str, notice: Notice) -> Mapping[str, str]:
+        """The parts of a message for that kind of channel."""
+        return render_or_plain(kind, notice, names=self.names, folders=self.folders)
+
+    def digest(self, kind: str, told: Sequence[Notice], reason: str) -> Mapping[str, str]:
+        """The parts of a message that tells of many; `reason` says why they come together."""
+        return render_digest_or_plain(kind, told, names=self.names, folders=self.folders, reason=reason)
+
+    def chart(self, notice: Notice) -> Chart | None:
+        """The picture of a message, if there is something to draw."""
+        return chart_of(notice, self.names)
+
+
+def open_looks(settings: Settings, directory: Directory) -> Looks:
+    """The looks of messages, with the names of people and playbooks as the API knows them."""
+    return Looks(directory.name, [*([settings.templates] if settings.templates else []), shipped("templates")])
+
+
+def open_outbox(
+    database: Database,
+    clock: Clock,
+    book: Callable[[], Rulebook],
+    *,
+    access: Access,
+    looks: Looks,
+    told: Callable[[str, str], None],
+) -> Outbox:
+    """The outbox of that store; `told` hears of each message's channel and outcome."""
+    return Outbox(database, clock, book, access, looks.notice, looks.digest, looks.chart, told)
 
 
 def _token(secrets: Secrets) -> str:

@@ -17,7 +17,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from alertd.assembly import Reporting, open_reporting, renderer
+from alertd.assembly import Reporting, open_looks, open_outbox, open_reporting
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant, iso
 from alertd.errors import StoreError
 from alertd.evaluation import history, ledger
@@ -25,31 +25,28 @@ from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.settling import Judged
 from alertd.evaluation.tick import retire, tick
 from alertd.facts import Kind
+from alertd.heartbeat import Heartbeat
 from alertd.notices.outbox import Outbox
 from alertd.overview import look
 from alertd.planning.fetching import Source
+from alertd.pressing import Buttons
 from alertd.reloading import EVERY, Loaded, Rejected, Reloading
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.keeping import keep
 from alertd.rulebook.rule import Rulebook
-from alertd.settings import Secrets, Settings, access
+from alertd.sending import Sending
+from alertd.settings import HEARTBEAT, Secrets, Settings, access
 from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import hold
 from alertd.store.pruning import prune
 from alertd.troubles import find_lacks, tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
 from alertd.watching import Lacks, Watch
-from alertd.web.health import create_app
+from alertd.web.health import Check, create_app
 from alertd.web.metrics import Metrics
 from alertd.web.serving import Server, listen
 
 _log = structlog.get_logger()
-
-# Threads that send: one receiver that hangs must not hold up the others.
-_SENDERS = 4
-
-# How long the outbox sleeps when nothing is due and nobody wakes it.
-_IDLE = 1.0
 
 # A wall clock that moves by more than this against the uptime was set.
 _STEP = 2 * SECOND
@@ -73,12 +70,11 @@ class Daemon:
         self.metrics = Metrics()
         self.stopping = threading.Event()
         self._orders: SimpleQueue[Order] = SimpleQueue()  # its put() may be called from a signal handler, an Event's set() not
-        self._mail = threading.Event()  # set when there may be something to send
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
         self._last_due: dict[str, Instant] = {}
         self._known_since: dict[str, Instant] = {}
-        self._senders: list[threading.Thread] = []
+        self._sending: Sending | None = None
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self.book = Rulebook({}, {})
         self._taken: Rulebook | None = None
@@ -101,12 +97,15 @@ class Daemon:
             reporting = parts.enter_context(
                 open_reporting(self._settings, self._secrets, database, self._clock, count=self._count_call)
             )
+            self._buttons = Buttons(
+                access(self._settings, self._secrets).slack, database, self._clock, lambda: self.book, self._wake
+            )
             server = self._server(database, reporting)
             parts.callback(server.stop)
             parts.callback(self._stop)
             self._database, self._reporting = database, reporting
             self._steering = Steering(reporting.source, database, self._clock, self.metrics.plan)
-            self._start(loaded, self._outbox(database, reporting))
+            self._start(loaded, reporting)
             server.start()
             self.address = server.address
             _log.info("running", rules=len(self.book.rules), revision=self.book.revision, health=self.address + "/readyz")
@@ -159,24 +158,28 @@ class Daemon:
 
     def _post(self, something: bool) -> None:  # noqa: FBT001 - whether there is mail is all that it is told
         if something:
-            self._mail.set()
+            self._wake()
 
-    def _start(self, loaded: Loaded, outbox: Outbox) -> None:
-        self._started = self._clock.now()
+    def _wake(self) -> None:
+        if self._sending:
+            self._sending.wake()
+
+    def _start(self, loaded: Loaded, reporting: Reporting) -> None:
+        started = self._clock.now()
         with self._database.read() as transaction:
             checked = ledger.load_checked(transaction)
         self._last_due = {rule: each.due_at for rule, each in checked.items()}
-        if again := outbox.revive():
-            _log.info("telling again what reached nobody and still goes on", deliveries=again)
-        if taken_up := outbox.recover():
-            _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
+        self._sending = sending = Sending(self._outbox(reporting), self._heartbeat(), self.watch, self.stopping)
         self._take(loaded)
         self._reloading.tell()
-        self._senders = [threading.Thread(target=self._send, args=(outbox,), name=f"send-{n}") for n in range(_SENDERS)]
+        dues = all_due(self.book.rules, self._last_due, self._known_since, started)
+        sending.gather(max(self._last_due.values(), default=None), dues, started)
+        sending.start()
+        self._buttons.start()
+        self.metrics.look_at(sending.last_beat, self._buttons.connected)
         self._watcher = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
-        for thread in (*self._senders, self._watcher):
-            thread.start()
-        first = _moment(self._started + MINUTE)
+        self._watcher.start()
+        first = _moment(started + MINUTE)
         self._scheduler.add_job(self._prune, "interval", days=1, next_run_time=first, misfire_grace_time=None, coalesce=True)
         self._scheduler.add_job(self._steering.claim, "interval", seconds=CLAIM // SECOND // 2, misfire_grace_time=None)
         self._scheduler.start()
@@ -185,13 +188,13 @@ class Daemon:
         """In order: no new tick, calls that wait for a slot give up, what is being sent is finished."""
         until = time.monotonic() + _STOP
         self.stopping.set()
-        self._mail.set()
         if self._reporting:
             self._reporting.source.close()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        for thread in self._senders:
-            thread.join(max(0.0, until - time.monotonic()))
+        self._buttons.stop()
+        if self._sending:
+            self._sending.stop(until)
         while self._in_flight and time.monotonic() < until:
             time.sleep(0.05)
         _log.info("stopped")
@@ -219,7 +222,7 @@ class Daemon:
             also(transaction)
         if gone:
             _log.info("rules removed", rules=gone)
-            self._mail.set()
+            self._wake()
 
     def _schedule(self) -> None:
         """One-shot jobs for the next due instant: a ticking interval would enumerate every second that a clock jumps over."""
@@ -256,6 +259,8 @@ class Daemon:
                 # Settled ones were let go before, and a later tick may have claimed them since.
                 self._in_flight -= {each.rule.id for each in dues} - settled.keys()
             self.metrics.tick.observe(time.monotonic() - started)
+            if self._sending:
+                self._sending.release()
         if book is not self.book:  # a rule that was removed meanwhile may have left something behind again
             self._retire(self.book)
 
@@ -277,34 +282,28 @@ class Daemon:
         if kind:
             self.metrics.notices.labels(kind.value).inc()
             _log.info("notice", rule=judged.due.rule.id, kind=kind.value)
-            self._mail.set()
+            self._wake()
         with self._guard:
             self._in_flight.discard(judged.due.rule.id)
 
-    def _outbox(self, database: Database, reporting: Reporting) -> Outbox:
-        return Outbox(
-            database=database,
-            clock=self._clock,
-            book=lambda: self.book,
-            access=access(self._settings, self._secrets),
-            render=renderer(self._settings, reporting.directory),
-            told=lambda channel, outcome: self.metrics.deliveries.labels(channel, outcome).inc(),
-        )
+    def _outbox(self, reporting: Reporting) -> Outbox:
+        looks, reach = open_looks(self._settings, reporting.directory), access(self._settings, self._secrets)
+        told = self.metrics.delivered
+        return open_outbox(self._database, self._clock, lambda: self.book, access=reach, looks=looks, told=told)
 
-    def _send(self, outbox: Outbox) -> None:
-        while not self.stopping.is_set():
-            if not self._sent_one(outbox):
-                self._mail.wait(_IDLE)
-                self._mail.clear()
+    def _heartbeat(self) -> Heartbeat:
+        every = self._settings.heartbeat.every
+        return Heartbeat(lambda: self._secrets.read(HEARTBEAT), every, self._clock, self._ailment)
 
-    def _sent_one(self, outbox: Outbox) -> bool:
-        try:
-            busy = outbox.step()
-        except Exception as problem:  # noqa: BLE001 - a thread that ends here would send nothing any more
-            self.watch.sending_failed(problem)
-            return False
-        self.watch.sending_works()
-        return busy
+    def _ailment(self) -> str | None:
+        """What keeps alertd from its work; rule files that are wrong do not, for the last good ones run."""
+        parts = self.watch.checks(self._database, self._lacks())
+        return "; ".join(check.text for name, check in parts.items() if not check.ok and name != "rulebook") or None
+
+    def _checks(self) -> dict[str, Check]:
+        """Every part that can stop."""
+        more = self._sending.checks() if self._sending else {}
+        return self.watch.checks(self._database, self._lacks()) | more | self._buttons.checks()
 
     def _watch_clock(self) -> None:
         """Notice a wall clock that was set: APScheduler would sleep on until its old hour comes round again."""
@@ -330,7 +329,7 @@ class Daemon:
     def _server(self, database: Database, reporting: Reporting) -> Server:
         web = self._settings.web
         figures = self.metrics.collect(lambda: look(database, reporting.source.budget.state(), None, self._clock.now()))
-        app = create_app(lambda: self.watch.checks(database, self._lacks()), figures)
+        app = create_app(self._checks, figures)
         return Server(app, listen(web.host, web.port, "ALERTD_WEB__PORT"))
 
     def _lacks(self) -> Lacks:

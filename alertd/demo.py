@@ -25,10 +25,12 @@ from alertd.sandbox.inbox import AlertRow, Sources, Status, create_inbox
 from alertd.sandbox.mail import Mailbox
 from alertd.sandbox.scenarios import Scenario, ScenarioKind
 from alertd.sandbox.slack import create_slack
+from alertd.sandbox.socket import APP_TOKEN, Switchboard
 from alertd.sandbox.traffic import Generated, Traffic
 from alertd.sandbox.workspace import TOKEN as SLACK
 from alertd.sandbox.workspace import Workspace
 from alertd.settings import (
+    SLACK_APP_TOKEN,
     SLACK_TOKEN,
     TOKEN,
     EmailSettings,
@@ -73,8 +75,8 @@ class Demo:
         mails = " ".join(mail.header("Message-ID") or "" for mail in self.mailbox.mails)
         with self.database.read() as transaction:
             rows = transaction.execute(sa.select(deliveries).where(deliveries.c.kind == kind.value)).all()
-        by_slack = {row.incident for row in rows if row.key in slack}
-        return by_slack & {row.incident for row in rows if row.key in mails}
+        by_slack = {row.incident for row in rows if (row.digest or row.key) in slack}
+        return by_slack & {row.incident for row in rows if (row.digest or row.key) in mails}
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def open_demo(clock: Clock, port: int) -> Iterator[Demo]:
     """Start everything; stop it at the end of the block. Port 0 takes any free one."""
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="alertd-demo-")))
-        workspace, mailbox = Workspace(clock, ["support-alerts"]), Mailbox(clock)
+        workspace, mailbox, switchboard = Workspace(clock, ["support-alerts"]), Mailbox(clock), Switchboard(clock)
         mailbox.start()
         parts.callback(mailbox.stop)
         started = clock.now()
@@ -91,10 +93,10 @@ def open_demo(clock: Clock, port: int) -> Iterator[Demo]:
         settings = _settings(address, folder, mailbox)
         database = open_database(settings.store.url)
         parts.callback(database.close)
-        daemon = Daemon(settings, Secrets({TOKEN: _TOKEN, SLACK_TOKEN: SLACK}), clock)
+        daemon = Daemon(settings, Secrets({TOKEN: _TOKEN, SLACK_TOKEN: SLACK, SLACK_APP_TOKEN: APP_TOKEN}), clock)
         view = _View(daemon, database, clock, started)
-        inbox = create_inbox(Sources(workspace, mailbox, view.alerts, view.status, clock))
-        server = Server(_app(clock, started, workspace, inbox), listener)
+        inbox = create_inbox(Sources(workspace, mailbox, view.alerts, view.status, clock, switchboard=switchboard))
+        server = Server(_app(clock, started, create_slack(workspace, switchboard), inbox), listener)
         server.start()
         parts.callback(server.stop)
         parts.enter_context(_running(daemon))
@@ -151,10 +153,10 @@ def _settings(address: str, folder: Path, mailbox: Mailbox) -> Settings:
     )
 
 
-def _app(clock: Clock, started: Instant, workspace: Workspace, inbox: Starlette) -> Starlette:
+def _app(clock: Clock, started: Instant, slack: Starlette, inbox: Starlette) -> Starlette:
     world = Generated(Traffic(_PER_DAY, profile="flat", scenarios=_scenarios(started)), started, days=0.1)
     api = create_app(world, clock, token=_TOKEN)
-    return Starlette(routes=[Mount("/reporting", api), Mount("/slack", create_slack(workspace)), Mount("/", inbox)])
+    return Starlette(routes=[Mount("/reporting", api), Mount("/slack", slack), Mount("/", inbox)])
 
 
 def _scenarios(started: Instant) -> tuple[Scenario, ...]:

@@ -31,8 +31,8 @@ LAYERS = (
     ("overview",),
     ("web",),
     ("settings", "logs", "shipped"),
-    ("assembly", "watching", "steering", "reloading"),
-    ("troubles",),
+    ("assembly", "watching", "steering", "reloading", "heartbeat"),
+    ("troubles", "sending", "pressing"),
     ("daemon",),
     ("demo",),
     ("cli",),
@@ -55,6 +55,7 @@ CLOCK_READERS = {
 STOPWATCHES = {
     "reporting/http.py": "the deadline of a call: requests has none for the whole",
     "daemon.py": "how long a stop may take, and how long a tick took",
+    "sending.py": "how long a stop may take",
     "assembly.py": "how whoever calls without worker threads waits for a slot",
     "testing/source.py": "the same for tests on the machine's own clock",
 }

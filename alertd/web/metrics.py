@@ -40,7 +40,20 @@ class Metrics:
             registry=self.registry,
         )
         self.firing = Gauge("alertd_alerts_firing", "Alerts that fire now, by level.", ["level"], registry=self.registry)
+        self.heartbeat = Gauge(
+            "alertd_heartbeat_timestamp_seconds", "When the last sign of life was taken.", registry=self.registry
+        )
+        self.buttons = Gauge("alertd_buttons_connected", "1 while buttons in Slack are heard.", registry=self.registry)
         self.outbox = Gauge("alertd_outbox", "Deliveries not yet sent, and dead ones.", ["state"], registry=self.registry)
+
+    def delivered(self, channel: str, outcome: str) -> None:
+        """A message was tried."""
+        self.deliveries.labels(channel, outcome).inc()
+
+    def look_at(self, heartbeat: Callable[[], float], buttons: Callable[[], float]) -> None:
+        """Ask these whenever figures are wanted; NaN: there is none."""
+        self.heartbeat.set_function(heartbeat)
+        self.buttons.set_function(buttons)
 
     def plan(self, found: Forecast) -> None:
         """Show what the rulebook will ask."""

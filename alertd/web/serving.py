@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -34,9 +35,8 @@ class Server:
 
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self._listener = listener
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", log_config=None, timeout_graceful_shutdown=2
-        )
+        quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "access_log": False, "lifespan": "off"}
+        config = uvicorn.Config(app, ws="wsproto", timeout_graceful_shutdown=2, **quiet)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
