@@ -23,7 +23,7 @@ from alertd.ruletests.case import Happening
 
 MOST_AT_ONCE = 10_000
 
-TELLING = tuple(each for each in Kind if each not in (Kind.REFRESHED, Kind.TEST))
+TELLING = tuple(each for each in Kind if each not in (Kind.REFRESHED, Kind.TEST, Kind.DIGEST))
 
 
 def _start(raw: object) -> Instant:

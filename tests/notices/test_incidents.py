@@ -138,7 +138,7 @@ def test_receivers_are_told_by_level_and_whoever_was_told_is_told_the_end(databa
     world = stage(database)
     for values in ({1: BAD}, {1: AWFUL}, {1: BAD}, {1: GOOD}):
         world.check(values)
-    world.send()
+        world.send()
     assert world.channels["warn"].kinds == ["opened", "changed", "changed", "resolved"]
     assert world.channels["crit"].kinds == ["opened", "changed", "resolved"]
 
