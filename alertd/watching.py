@@ -14,6 +14,7 @@ import structlog
 from alertd.clock import HOUR, MINUTE, SECOND, Clock, Instant, iso
 from alertd.durations import spell_duration
 from alertd.errors import AlertdError, StoreError
+from alertd.notices.letters import given_up
 from alertd.store.database import Database
 from alertd.store.tables import deliveries
 from alertd.web.health import Check
@@ -36,7 +37,7 @@ _DOWN = frozenset({"unauthorised", "unreachable", "refused"})
 _LATER = sa.alias(deliveries)
 _LOST = (
     sa.select(deliveries.c.receiver, sa.func.count(), sa.func.max(deliveries.c.due_at))
-    .where((deliveries.c.state == "dead") & (deliveries.c.due_at > sa.bindparam("since", type_=sa.BigInteger)))
+    .where((deliveries.c.state == "dead") & ~given_up() & (deliveries.c.due_at > sa.bindparam("since", type_=sa.BigInteger)))
     .where(
         ~sa.exists().where(_LATER.c.receiver == deliveries.c.receiver, _LATER.c.id > deliveries.c.id, _LATER.c.state == "sent")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ _TOLD = ("subject", "header", "summary", "text")  # what the other channels have
 
 @dataclass(frozen=True)
 class Preview:
-    """One message for one kind of channel. `blocks` is what Slack would draw."""
+    """One message for one kind of channel. `blocks` is what Slack would draw, `body` the JSON that a webhook would get."""
 
     channel: str
     message: Message
     blocks: tuple[Mapping[str, Any], ...] = ()
+    body: str = ""  # what a webhook is posted
 
     @property
     def failure(self) -> str:
@@ -50,7 +52,14 @@ def render(channel: str, notices: Sequence[Notice], folders: Sequence[Path], *, 
         parts = render_or_plain(channel, notice, names=names, folders=folders)
     kind, chart = (Kind.DIGEST, None) if digest else (notice.kind, chart_of(notice, names))
     message = Message("preview", kind, notice, parts, chart=chart)
-    return Preview(channel, message, _laid(message) if channel == "slack" else ())
+    blocks = _laid(message) if channel == "slack" else ()
+    return Preview(channel, message, blocks, _posted(message) if channel == "webhook" else "")
+
+
+def _posted(message: Message) -> str:
+    from alertd.channels.webhook.body import compose
+
+    return json.dumps(compose(message, {})[0], indent=2, ensure_ascii=False)
 
 
 def _laid(message: Message) -> tuple[Mapping[str, Any], ...]:
@@ -62,14 +71,14 @@ def _laid(message: Message) -> tuple[Mapping[str, Any], ...]:
 
 
 def as_json(made: Sequence[Preview]) -> dict[str, Any]:
-    """The parts of every message, and what Slack would be sent."""
+    """The parts of every message, and what Slack or a webhook would be sent."""
     return {"channels": {each.channel: _data(each) for each in made}}
 
 
 def _data(preview: Preview) -> dict[str, Any]:
     parts = dict(preview.message.parts)
     if preview.channel != "slack":
-        return {"parts": parts}
+        return {"parts": parts} | ({"payload": json.loads(preview.body)} if preview.body else {})
     return {"parts": parts, "payload": {"text": parts.get("plain", ""), "blocks": list(preview.blocks)}}
 
 
@@ -94,6 +103,8 @@ def _lines(preview: Preview) -> Iterator[str]:
         yield from (f"Subject: {parts.get('subject', '')}", "", parts.get("text", ""))
         if chart and "cid:chart" in parts.get("html", ""):
             yield from ("", *_drawn(chart))
+    elif preview.body:
+        yield preview.body
     else:
         yield from (f"{name}: {parts[name]}" for name in sorted(parts, key=_place) if parts[name] and name != "failure")
 

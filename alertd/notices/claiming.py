@@ -122,9 +122,12 @@ def _together(transaction: sa.Connection, head: Row, terms: Claim) -> tuple[Sequ
 def _crowd(transaction: sa.Connection, head: Row, terms: Claim) -> Sequence[Row]:
     """Those that become one message with the first in line; none if it goes alone."""
     burst = terms.burst(head.via)
-    if burst is None or head.kind in _ALONE or head.told_at is not None:
+    unsure = head.ambiguous or head.state == "sending"
+    if burst is None or head.kind in _ALONE or head.told_at is not None or unsure:
         return ()
     alike = (deliveries.c.via == head.via) & (deliveries.c.urgent == head.urgent) & deliveries.c.kind.not_in(_ALONE)
+    # What may have arrived alone is repeated alone, with its own key, by which it is found there.
+    alike &= (deliveries.c.state == "queued") & ~deliveries.c.ambiguous
     crowd = transaction.execute(_ready(terms).where(alike, _TO_TELL, deliveries.c.digest.is_(None)).limit(MOST)).all()
     gathered = terms.gathered is not None and head.queued_at < terms.gathered
     return crowd if len(crowd) > (1 if gathered else burst) else ()
@@ -174,9 +177,13 @@ def _ready(terms: Claim) -> sa.Select[Any]:
     older = deliveries.alias("older")
     same = (older.c.via == deliveries.c.via) | (older.c.receiver == deliveries.c.receiver)
     story = (older.c.incident == deliveries.c.incident) & same & older.c.told_at.is_(None)
-    ahead = sa.exists().where(story, older.c.id < deliveries.c.id, older.c.state.in_(("queued", "sending")))
+    # Looked up by incident, row by row. A server whose statistics know of no queue would otherwise go through all that waits,
+    # once for each that waits: a count is not turned into a join, and within a function the state's index is of no use.
+    unsent = sa.func.coalesce(older.c.state, "").in_(("queued", "sending"))
+    before = sa.select(sa.func.count()).select_from(older).where(story, older.c.id < deliveries.c.id, unsent)
+    first = before.correlate(deliveries).scalar_subquery() == 0
     found = _select().where(
-        _waiting(terms), due | (deliveries.c.state == "sending"), ~ahead, deliveries.c.via.not_in(list(terms.resting))
+        _waiting(terms), due | (deliveries.c.state == "sending"), first, deliveries.c.via.not_in(list(terms.resting))
     )
     if terms.gathered is not None and terms.now < terms.gathered:
         found = found.where(deliveries.c.urgent | deliveries.c.kind.in_(_ALONE))

@@ -21,13 +21,13 @@ from alertd.clock import MINUTE, SECOND, Clock, Duration, Instant
 from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind
 from alertd.notice import Notice
-from alertd.notices import settlement
+from alertd.notices import mending, settlement
 from alertd.notices.claiming import LONGEST_PAUSE, Batch, Claim, claim, newest
 from alertd.notices.delivery import Delivery, facts
 from alertd.notices.settlement import Lacking
 from alertd.rulebook.rule import Receiver, Rulebook
 from alertd.store.database import Database
-from alertd.store.tables import deliveries, incidents
+from alertd.store.tables import deliveries
 
 _log = structlog.get_logger()
 
@@ -126,19 +126,10 @@ class Outbox:
     def revive(self) -> int:
         """Queue again what reached nobody although its incident still goes on: receivers are mended between two starts.
 
-        Of each story only the newest message is of interest. Returns how many there were.
+        Of each story what is still of use, from its beginning. Returns how many there were.
         """
-        now = self.clock.now()
-        told = deliveries.c.kind != Kind.REFRESHED.value
-        newest_of_each = (
-            sa.select(sa.func.max(deliveries.c.id)).where(told).group_by(deliveries.c.incident, deliveries.c.receiver)
-        )
-        going_on = sa.select(incidents.c.id).where(incidents.c.closed_at.is_(None))
-        lost = (deliveries.c.state == "dead") & deliveries.c.id.in_(newest_of_each) & deliveries.c.incident.in_(going_on)
-        values = {"state": "queued", "via": deliveries.c.receiver, "attempts": 0, "queued_at": now, "due_at": now}
-        values |= {"error": None, "digest": None, "receipt": None}
         with self.database.write() as transaction:
-            return transaction.execute(sa.update(deliveries).where(lost).values(values)).rowcount
+            return mending.revive(transaction, self.clock.now())
 
     def next_due(self) -> Instant | None:
         """When the next delivery can be tried; None if the outbox is empty."""

@@ -51,7 +51,7 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     digests: list[tuple[list[str], str]] = field(default_factory=list)  # the titles of each, and its reason
     sent_at: list[Instant] = field(default_factory=list)
-    going_on: dict[int, int] = field(default_factory=dict)  # incidents that are open, by the number in their title
+    going_on: dict[int, tuple[int, str]] = field(default_factory=dict)  # open incidents and their titles, by place
 
     def __post_init__(self) -> None:
         self.book: Rulebook = a_rulebook(receivers=self.channels, fallback=self.fallback)
@@ -384,26 +384,27 @@ moves = st.one_of(
 )
 
 
-def play(desk: Desk, what: str, number: int, *, flag: bool) -> None:
-    """One thing that happens: to incident `number`, or to the outbox that often."""
-    level, title = Level.CRITICAL if flag else Level.WARNING, str(number)
-    if what == "open" and number not in desk.going_on:
-        desk.going_on[number] = desk.open(title, level)
-    elif what == "more" and number in desk.going_on:
-        desk.say(desk.going_on[number], title, Kind.CHANGED, level)
-    elif what == "end" and number in desk.going_on:
-        desk.say(desk.going_on.pop(number), title, Kind.RESOLVED)
+def play(desk: Desk, what: str, place: int, *, flag: bool) -> None:
+    """One thing that happens: to the incident at that place, or to the outbox that often."""
+    level = Level.CRITICAL if flag else Level.WARNING
+    if what == "open" and place not in desk.going_on:
+        title = f"title-{len(desk.column('id'))}"
+        desk.going_on[place] = desk.open(title, level), title
+    elif what == "more" and place in desk.going_on:
+        desk.say(*desk.going_on[place], Kind.CHANGED, level)
+    elif what == "end" and place in desk.going_on:
+        desk.say(*desk.going_on.pop(place), Kind.RESOLVED)
     elif what == "break":
-        desk.channels["team"].taken.failures[:] = [(PERMANENT if flag else AMBIGUOUS)] * number
+        desk.channels["team"].taken.failures[:] = [(PERMANENT if flag else AMBIGUOUS)] * place
     else:
-        work(desk, what, number)
+        work(desk, what, place)
 
 
-def work(desk: Desk, what: str, number: int) -> None:
+def work(desk: Desk, what: str, times: int) -> None:
     if what == "send":
-        desk.send(number)
+        desk.send(times)
     elif what == "wait":
-        desk.clock.advance((OLD // 2) * number)
+        desk.clock.advance((OLD // 2) * times)
     elif what == "kill":
         desk.outbox._claim()
         desk.restart()
@@ -428,8 +429,8 @@ def test_whatever_comes_together_each_receiver_hears_each_story_to_its_end(
 ) -> None:
     database = open_database("sqlite://")
     desk = Desk(database, {"team": Crowded(editable=True), "spare": Crowded()}, "spare" if fallback else None)
-    for what, number, flag in steps:
-        play(desk, what, number, flag=flag)
+    for what, place, flag in steps:
+        play(desk, what, place, flag=flag)
     desk.channels["team"].taken.failures.clear()
     for _ in range(4):
         desk.clock.advance(max(LEASE, LONGEST_RETRY, HOUR))

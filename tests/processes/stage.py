@@ -168,7 +168,8 @@ class Stage:
 
     def rows_of(self, query: str) -> list[tuple[Any, ...]]:
         """Look into the store while a daemon runs."""
-        with closing(sqlite3.connect(f"file:{self.folder / 'alertd.db'}?mode=ro", uri=True, timeout=30)) as connection:
+        # Not read-only: after a kill whoever comes next has to roll the journal back.
+        with closing(sqlite3.connect(self.folder / "alertd.db", timeout=30)) as connection:
             return connection.execute(query).fetchall()
 
     def kinds(self) -> dict[str, str]:
