@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from importlib import resources
 
 import jinja2
@@ -12,16 +12,14 @@ from markupsafe import Markup
 
 from alertd.charts import png
 from alertd.cli.previewing import Preview
-from alertd.clock import Instant
-from alertd.sandbox.blocks import cell, chart, colour, segments
-from alertd.sandbox.mrkdwn import mrkdwn, plain
+from alertd.sandbox.inbox import drawing
 from alertd.sandbox.workspace import SlackMessage
 
 
 def page(previews: Sequence[Preview], title: str) -> str:
     """One page that needs nothing else."""
     sheet = resources.files("alertd.sandbox").joinpath("inbox.css").read_text(encoding="utf-8")
-    template = _environment().get_template("preview.html")
+    template = drawing(UTC, jinja2.PackageLoader("alertd.cli", "")).get_template("preview.html")
     return template.render(
         previews=previews,
         title=title,
@@ -30,23 +28,6 @@ def page(previews: Sequence[Preview], title: str) -> str:
         reply=_reply,
         framed=_framed,
     )
-
-
-def _environment() -> jinja2.Environment:
-    """The inbox's pieces, which draw Slack's blocks."""
-    loader = jinja2.ChoiceLoader([jinja2.PackageLoader("alertd.cli", ""), jinja2.PackageLoader("alertd.sandbox", "")])
-    pages = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pages.filters.update(chart=chart, segments=segments, cell=cell, colour=colour, when=_when, web=_web)
-    pages.filters.update(mrkdwn=lambda text: mrkdwn(str(text), UTC), plain=lambda text: plain(str(text)))
-    return pages
-
-
-def _when(instant: Instant) -> Markup:
-    return Markup("<time>{}</time>").format(f"{datetime.fromtimestamp(instant / 1000, UTC):%H:%M}")
-
-
-def _web(address: object) -> str:
-    return str(address) if str(address).startswith(("https://", "http://")) else "#"
 
 
 def _root(preview: Preview) -> SlackMessage:

@@ -27,8 +27,11 @@ def send_test(receiver: Annotated[str, typer.Argument(help="Name from receivers.
         raise SettingsError(f'there is no receiver "{receiver}"{known}')
     folders = [*([settings.templates] if settings.templates else []), shipped("templates")]
     try:
-        send_trial(found, access(settings, secrets), folders, SystemClock().now())
+        warning = send_trial(found, access(settings, secrets), folders, SystemClock().now())
     except DeliveryError as problem:
         say(f"alertd: {receiver}: {problem}")
         raise typer.Exit(1) from None
     say(f"{receiver} took the message; see that it has arrived.")
+    if warning:
+        say(f"alertd: {receiver}: {warning}")
+        raise typer.Exit(1)

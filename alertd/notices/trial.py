@@ -16,13 +16,14 @@ from alertd.rulebook.rule import Receiver
 from alertd.units import Unit
 
 
-def send_trial(receiver: Receiver, access: Access, folders: Sequence[Path], now: Instant) -> None:
-    """Send a test message past the outbox; DeliveryError if it was not taken."""
+def send_trial(receiver: Receiver, access: Access, folders: Sequence[Path], now: Instant) -> str | None:
+    """Send a test message past the outbox; DeliveryError if it was not taken. Returns what is to be known all the same."""
     if lack := receiver.channel.missing(access):
         raise DeliveryError(lack, permanent=True)
     notice = sample(now)
     parts = render_or_plain(receiver.kind, notice, names=lambda _property, _id: None, folders=folders)
-    receiver.channel.send(Message(str(uuid.uuid4()), Kind.TEST, notice, parts), None, access)
+    message = Message(str(uuid.uuid4()), Kind.TEST, notice, parts, receiver.name)
+    return receiver.channel.send(message, None, access).get("warning")
 
 
 def sample(now: Instant) -> Notice:

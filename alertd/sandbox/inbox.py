@@ -85,7 +85,7 @@ class Thread:
 
 def create_inbox(sources: Sources) -> Starlette:
     """The inbox as an app, to be mounted anywhere. Its handlers run in threads: `alerts` and `status` may take their time."""
-    pages = _environment(sources)
+    pages = drawing(sources.zone)
     script, sheet = _file("inbox.js"), _file("inbox.css")
     rules = _policy(script)
 
@@ -211,16 +211,17 @@ def _opening_links(html: str) -> str:
     return html.replace("<head>", f"<head>{base}", 1) if "<head>" in html else base + html
 
 
-def _environment(sources: Sources) -> jinja2.Environment:
+def drawing(zone: tzinfo | None, *more: jinja2.BaseLoader) -> jinja2.Environment:
+    """Pages that draw Slack's blocks, with the times of that zone; `more` pages come before these."""
     pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("alertd.sandbox", ""),
+        loader=jinja2.ChoiceLoader([*more, jinja2.PackageLoader("alertd.sandbox", "")]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     pages.filters.update(
-        mrkdwn=lambda text: mrkdwn(str(text), sources.zone),
-        when=lambda instant: _when(instant, sources.zone),
+        mrkdwn=lambda text: mrkdwn(str(text), zone),
+        when=lambda instant: _when(instant, zone),
         plain=lambda text: plain(str(text)),
         chart=chart,
         segments=segments,
