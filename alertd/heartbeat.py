@@ -77,6 +77,9 @@ class Heartbeat:
             return self.healthy()
         except AlertdError as problem:
             return str(problem)
+        except Exception as problem:  # noqa: BLE001 - whoever cannot say that he is well is not
+            _log.exception("health cannot be told")
+            return f"alertd cannot tell how it is ({type(problem).__name__}); its log has the details"
 
     def _tell(self, address: str, wrong: str | None) -> None:
         if wrong is None:

@@ -69,6 +69,8 @@ def _lack(receiver: Receiver, access: Access) -> str | None:
         return receiver.channel.missing(access)
     except AlertdError as problem:
         return str(problem)
+    except Exception as problem:  # noqa: BLE001 - what one receiver's secret does must cost nobody else (I7); it is not shown
+        return f"its settings cannot be read ({type(problem).__name__}); check the secrets that it names"
 
 
 def _concerned(rejected: Rejected, book: Rulebook) -> tuple[str, ...]:

@@ -44,7 +44,10 @@ _LOST = (
     .group_by(deliveries.c.receiver)
     .order_by(deliveries.c.receiver)
 )
-_QUEUED = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(deliveries.c.state.in_(("queued", "sending")))
+# What a digest has told and only its own message is to be edited for is no trouble.
+_QUEUED = sa.select(sa.func.min(deliveries.c.queued_at), sa.func.count()).where(
+    deliveries.c.state.in_(("queued", "sending")) & deliveries.c.told_at.is_(None)
+)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def scene(database: Database) -> Scene:
 def test_after_a_downtime_the_first_news_is_gathered_and_says_since_when(scene: Scene) -> None:
     found = scene.gathering(START - 3 * HOUR, DUE)
     assert found is not None
-    assert found.until == START + GATHERING
+    assert found.until == scene.clock.uptime() + GATHERING
     assert found.reason.startswith("alertd was not running from ")
 
 
@@ -69,7 +69,7 @@ def test_gathering_ends_with_the_first_checks(scene: Scene) -> None:
     scene.gathering(START - 3 * HOUR, DUE)
     scene.sending.release()
     assert scene.outbox.gathering is not None
-    assert scene.outbox.gathering.until == scene.clock.now()
+    assert scene.outbox.gathering.until == scene.clock.uptime()
 
 
 def test_the_sign_of_life_comes_from_those_who_send_and_ends_with_them(scene: Scene) -> None:
@@ -81,3 +81,20 @@ def test_the_sign_of_life_comes_from_those_who_send_and_ends_with_them(scene: Sc
     scene.clock.advance(HOUR)
     assert scene.beats == beats
     assert not any(thread.name.startswith("send-") for thread in threading.enumerate())
+
+
+def test_a_sign_of_life_that_goes_wrong_ends_no_thread(database: Database) -> None:
+    scene = Scene(database)
+    seen = threading.Event()
+
+    def explode() -> str:
+        seen.set()
+        raise RuntimeError("the secret cannot be read")
+
+    scene.sending._heartbeat.address = explode
+    scene.sending.start()
+    assert seen.wait(30)
+    assert all(check.ok for check in scene.sending.checks().values())
+    scene.stopping.set()
+    scene.sending.stop(time.monotonic() + 10)
+    assert not scene.sending.checks()["sending"].ok

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from alertd.channels.base import Access
 from alertd.clock import MINUTE
 from alertd.errors import TimedOut
 from alertd.reloading import Rejected
 from alertd.rulebook.findings import Finding
 from alertd.store.database import Database
-from alertd.testing import FakeChannel
-from alertd.troubles import tell_loaded, tell_rejected, tell_unanswered
+from alertd.testing import FakeChannel, a_rulebook
+from alertd.troubles import find_lacks, tell_loaded, tell_rejected, tell_unanswered
 from tests.evaluation.world import World, scored
 
 
@@ -42,3 +43,15 @@ def test_a_rule_that_has_no_answer_for_long_is_told_once_and_so_is_its_end(datab
     world.check()
     assert tell_unanswered(database, world.book, world.clock.now())
     assert told(world) == [("team", "opened"), ("team", "resolved")]
+
+
+class Exploding(FakeChannel):
+    def missing(self, access: Access) -> str | None:
+        raise TypeError(access)
+
+
+def test_a_receiver_whose_settings_cannot_be_read_costs_nobody_else() -> None:
+    book = a_rulebook(receivers={"odd": Exploding(), "team": FakeChannel()})
+    assert find_lacks(book, Access()).receivers == {
+        "odd": "its settings cannot be read (TypeError); check the secrets that it names"
+    }

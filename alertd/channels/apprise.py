@@ -100,7 +100,10 @@ def service_of(address: str) -> NotifyBase | None:
         service_timeout=0,  # with one it works in threads of its own, for whose end a process waits
         storage_mode="memory",
     )
-    found = apprise.Apprise.instantiate(address, asset=asset)
+    try:
+        found = apprise.Apprise.instantiate(address, asset=asset)
+    except Exception:  # noqa: BLE001 - some addresses break its plugins, and what they raise may have the address in it
+        return None
     return found if isinstance(found, apprise.NotifyBase) else None
 
 

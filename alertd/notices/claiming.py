@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -19,14 +20,17 @@ from alertd.facts import Kind
 from alertd.notices.delivery import Delivery, from_row
 from alertd.store.tables import deliveries, notices
 
+# How long a claim holds: longer than any channel's own deadlines together. A daemon that starts does not wait for it.
+LEASE: Duration = 5 * MINUTE
+
 # A story that has waited this long is told by its newest message alone.
 OLD: Duration = 15 * MINUTE
 
 # No receiver may ask us to wait for longer. A date further ahead was written before somebody set the clock back (I10).
 LONGEST_PAUSE: Duration = 15 * MINUTE
 
-# Deliveries that one digest tells of at most, so that no transaction and no message grows without end.
-MOST = 1_000
+# Stories that one digest tells of at most, and deliveries of them: no transaction and no message grows without end.
+MOST, MOST_ROWS = 1_000, 5_000
 
 # What has a message of its own, however many wait.
 _ALONE = (Kind.REPORT.value, Kind.REFRESHED.value, Kind.TEST.value)
@@ -40,16 +44,16 @@ class Claim:
     """Who claims at which moment, and under which conditions.
 
     `resting` are receivers that are left in peace. `burst` says how many may wait for a receiver before they become one
-    message; None: any number. What was queued before `gathered` becomes one message however few there are; until that
-    moment only what is urgent is sent at all.
+    message; None: any number. While it is `gathering` only what is urgent is sent; deliveries up to the number `gathered`
+    become one message however few there are.
     """
 
     now: Instant
     lease: str
-    until: Instant
     resting: Collection[str]
     burst: Callable[[str], int | None]
-    gathered: Instant | None = None
+    gathering: bool = False
+    gathered: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,8 @@ def newest(story: Sequence[Delivery]) -> tuple[Delivery, Kind]:
     if not spoken:
         return story[-1], Kind.REFRESHED
     last = spoken[-1]
-    begins = any(each.kind is Kind.OPENED for each in spoken)
-    return last, Kind.OPENED if begins and last.kind in (Kind.CHANGED, Kind.REMINDER) else last.kind
+    begins = next((kind for kind in (Kind.OPENED, Kind.ESCALATED) if any(each.kind is kind for each in spoken)), None)
+    return last, begins if begins and last.kind in (Kind.CHANGED, Kind.REMINDER) else last.kind
 
 
 def claim(transaction: sa.Connection, terms: Claim) -> Batch | None:
@@ -106,7 +110,8 @@ def claim(transaction: sa.Connection, terms: Claim) -> Batch | None:
 
 def _together(transaction: sa.Connection, head: Row, terms: Claim) -> tuple[Sequence[Row], str | None]:
     """What is sent in one message with the first in line, and the key of the digest that it makes, if it makes one."""
-    if head.digest and head.told_at is None:  # what was tried together is tried together again: it may have arrived
+    # What was tried together is tried together again: it may have arrived. Unless its receiver now wants each by itself.
+    if head.digest and head.told_at is None and terms.burst(head.via) is not None:
         same = (deliveries.c.digest == head.digest) & _TO_TELL & _waiting(terms)
         return transaction.execute(_select().where(same).order_by(deliveries.c.id)).all(), head.digest
     if crowd := _crowd(transaction, head, terms):
@@ -114,7 +119,11 @@ def _together(transaction: sa.Connection, head: Row, terms: Claim) -> tuple[Sequ
     if head.incident is None or head.told_at is not None:
         return [head], None
     story = _stories(transaction, [head], terms)
-    if head.queued_at <= terms.now - OLD:
+    old = head.queued_at <= terms.now - OLD
+    # Whom a receiver's server puts off holds up the news for the others no longer than that.
+    if (unsure := _unsure(story, head)) and not (old and not _may_have_arrived(head)):
+        return unsure, None
+    if old:
         return story, None
     return _up_to_news(story, head), None
 
@@ -122,15 +131,29 @@ def _together(transaction: sa.Connection, head: Row, terms: Claim) -> tuple[Sequ
 def _crowd(transaction: sa.Connection, head: Row, terms: Claim) -> Sequence[Row]:
     """Those that become one message with the first in line; none if it goes alone."""
     burst = terms.burst(head.via)
-    unsure = head.ambiguous or head.state == "sending"
-    if burst is None or head.kind in _ALONE or head.told_at is not None or unsure:
+    if burst is None or head.kind in _ALONE or head.told_at is not None or _tried(head):
         return ()
     alike = (deliveries.c.via == head.via) & (deliveries.c.urgent == head.urgent) & deliveries.c.kind.not_in(_ALONE)
-    # What may have arrived alone is repeated alone, with its own key, by which it is found there.
-    alike &= (deliveries.c.state == "queued") & ~deliveries.c.ambiguous
+    # What may have arrived, with some at least, is repeated alone with its own key, by which it is found there.
+    alike &= (deliveries.c.state == "queued") & ~deliveries.c.ambiguous & deliveries.c.receipt.is_(None)
     crowd = transaction.execute(_ready(terms).where(alike, _TO_TELL, deliveries.c.digest.is_(None)).limit(MOST)).all()
-    gathered = terms.gathered is not None and head.queued_at < terms.gathered
-    return crowd if len(crowd) > (1 if gathered else burst) else ()
+    return crowd if len(crowd) > (1 if head.id <= terms.gathered else burst) else ()
+
+
+def _tried(row: Row) -> bool:
+    """Whether an attempt may have reached somebody, or has reached some."""
+    return _may_have_arrived(row) or bool(row.receipt)
+
+
+def _may_have_arrived(row: Row) -> bool:
+    return bool(row.ambiguous or row.state == "sending")
+
+
+def _unsure(story: Sequence[Row], head: Row) -> Sequence[Row]:
+    """What was tried with the first in line and may have arrived: the same once more, so that it has the same key."""
+    first = next(place for place, row in enumerate(story) if row.id == head.id)
+    tried = list(takewhile(_tried, story[first:]))
+    return [*story[:first], *tried] if tried else ()
 
 
 def _up_to_news(story: Sequence[Row], head: Row) -> Sequence[Row]:
@@ -145,23 +168,24 @@ def _up_to_news(story: Sequence[Row], head: Row) -> Sequence[Row]:
 def _stories(transaction: sa.Connection, heads: Sequence[Row], terms: Claim) -> Sequence[Row]:
     """All that waits of the stories of these, which have one receiver, in order."""
     there = (deliveries.c.via == heads[0].via) & deliveries.c.incident.in_([row.incident for row in heads])
-    return transaction.execute(_select().where(there, _waiting(terms)).order_by(deliveries.c.id)).all()
+    return transaction.execute(_select().where(there, _waiting(terms)).order_by(deliveries.c.id).limit(MOST_ROWS)).all()
 
 
 def _take(transaction: sa.Connection, rows: Sequence[Row], digest: str | None, terms: Claim) -> Batch:
     mine = deliveries.c.id.in_([row.id for row in rows])
-    back = {"state": "sending", "lease": terms.lease, "lease_until": terms.until, "attempts": deliveries.c.attempts + 1}
+    held = {"state": "sending", "lease": terms.lease, "lease_until": terms.now + LEASE}
     # A lease that has run out belonged to somebody who may have sent it.
     unsure = deliveries.c.ambiguous | (deliveries.c.state == "sending")
-    values = back | {"ambiguous": unsure} | ({"digest": digest} if digest else {})
+    values = held | {"attempts": deliveries.c.attempts + 1, "ambiguous": unsure}
+    values |= {"digest": sa.case((_TO_TELL, digest), else_=deliveries.c.digest)}
     transaction.execute(sa.update(deliveries).where(mine).values(values))
     return Batch(tuple(from_row(row, terms.lease) for row in rows), digest)
 
 
 def _waiting(terms: Claim) -> sa.ColumnElement[bool]:
-    """To be sent, and not being sent by anybody: a lease that has run out holds nothing."""
-    abandoned = (deliveries.c.state == "sending") & (deliveries.c.lease_until <= terms.now)
-    return (deliveries.c.state == "queued") | abandoned
+    """To be sent, and not being sent by anybody: no lease holds that has run out, or is from before a clock was set back."""
+    over = (deliveries.c.lease_until <= terms.now) | (deliveries.c.lease_until > terms.now + 2 * LEASE)
+    return (deliveries.c.state == "queued") | ((deliveries.c.state == "sending") & over)
 
 
 def _select() -> sa.Select[Any]:
@@ -185,7 +209,7 @@ def _ready(terms: Claim) -> sa.Select[Any]:
     found = _select().where(
         _waiting(terms), due | (deliveries.c.state == "sending"), first, deliveries.c.via.not_in(list(terms.resting))
     )
-    if terms.gathered is not None and terms.now < terms.gathered:
+    if terms.gathering:
         found = found.where(deliveries.c.urgent | deliveries.c.kind.in_(_ALONE))
     edits_last = sa.case((_TO_TELL, 0), else_=1)
     return found.order_by(edits_last, deliveries.c.urgent.desc(), deliveries.c.attempts, deliveries.c.id)

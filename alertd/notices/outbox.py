@@ -22,7 +22,7 @@ from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind
 from alertd.notice import Notice
 from alertd.notices import mending, settlement
-from alertd.notices.claiming import LONGEST_PAUSE, Batch, Claim, claim, newest
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE, Batch, Claim, claim, newest
 from alertd.notices.delivery import Delivery, facts
 from alertd.notices.settlement import Lacking
 from alertd.rulebook.rule import Receiver, Rulebook
@@ -30,9 +30,6 @@ from alertd.store.database import Database
 from alertd.store.tables import deliveries
 
 _log = structlog.get_logger()
-
-# How long a claim holds: longer than any channel's own deadlines together. A daemon that starts does not wait for it.
-LEASE: Duration = 5 * MINUTE
 
 # Back-off between attempts: doubled each time up to the longest.
 FIRST_RETRY: Duration = 5 * SECOND
@@ -57,10 +54,14 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class Gathering:
-    """A time in which only what is urgent is sent: what was queued before its end becomes one message, which says why."""
+    """A time in which only what is urgent is sent, up to `until` (uptime); then the rest becomes one message that says why.
 
-    until: Instant
+    `upto` is the number of the last delivery that was there when it ended; None before.
+    """
+
+    until: Duration
     reason: str = ""
+    upto: int | None = None
 
 
 def _without_template(_kind: str, told: Sequence[Notice], reason: str) -> Mapping[str, str]:
@@ -106,15 +107,14 @@ class Outbox:
             self._rest(batch.via, pause)
         return True
 
-    def gather(self, until: Instant, reason: str) -> None:
-        """Send only what is urgent until then, at the latest; then the rest as one message that says why."""
-        self.gathering = Gathering(until, reason)
+    def gather(self, length: Duration, reason: str) -> None:
+        """Send only what is urgent for so long, at the most; then the rest as one message that says why."""
+        self.gathering = Gathering(self.clock.uptime() + length, reason)
 
     def release(self) -> None:
         """What was to be gathered is there."""
-        now, found = self.clock.now(), self.gathering
-        if found is not None and found.until > now:
-            self.gathering = replace(found, until=now)
+        if self.gathering is not None:
+            self.gathering = replace(self.gathering, until=min(self.gathering.until, self.clock.uptime()))
 
     def recover(self) -> int:
         """Take up what a killed daemon was sending; call it once, while holding the store. Returns how many there were."""
@@ -142,21 +142,31 @@ class Outbox:
     def _claim(self) -> Batch | None:
         with self._guard:
             with self.database.write() as transaction:
-                batch = claim(transaction, self._terms())
+                batch = claim(transaction, self._terms(transaction))
             if batch:  # one at a time: a receiver that hangs takes one thread, not all
                 self._paced[batch.via] = self.clock.uptime() + LEASE
             return batch
 
-    def _terms(self) -> Claim:
+    def _terms(self, transaction: sa.Connection) -> Claim:
         now, uptime = self.clock.now(), self.clock.uptime()
         return Claim(
             now=now,
             lease=f"{self.worker}-{uuid.uuid4().hex[:8]}",
-            until=now + LEASE,
             resting=[via for via, end in self._paced.items() if end > uptime],
             burst=self._burst,
-            gathered=self.gathering.until if self.gathering else None,
+            gathering=self.gathering is not None and uptime < self.gathering.until,
+            gathered=self._gathered(transaction, uptime),
         )
+
+    def _gathered(self, transaction: sa.Connection, uptime: Duration) -> int:
+        """Up to which number deliveries were gathered."""
+        found = self.gathering
+        if found is None or uptime < found.until:
+            return 0
+        if found.upto is None:  # it has just ended
+            newest_number = transaction.scalar(sa.select(sa.func.max(deliveries.c.id))) or 0
+            self.gathering = found = replace(found, upto=newest_number)
+        return found.upto or 0
 
     def _burst(self, via: str) -> int | None:
         receiver = self.book().receivers.get(via)
@@ -202,7 +212,7 @@ class Outbox:
             receiver=batch.via,
             chart=self._drawn(delivery, shown),
             repeat=batch.ambiguous,
-            before=delivery.receipt,
+            before=_own(delivery.receipt, delivery.key),
             seen=self._seen(batch) if batch.ambiguous else None,
         )
 
@@ -216,14 +226,14 @@ class Outbox:
     def _digest(self, batch: Batch, key: str, receiver: Receiver) -> Message:
         """Many stories in one message, each by its newest notice."""
         told = [self._as_told(batch, *newest(story)) for story in batch.stories()]
-        gathering = self.gathering
-        reason = gathering.reason if gathering and batch.deliveries[0].queued_at < gathering.until else ""
+        gathered = self.gathering if self.gathering and batch.deliveries[0].id <= (self.gathering.upto or 0) else None
+        reason = gathered.reason if gathered else ""
         parts = self.render_many(receiver.kind, told, reason)
         if failure := parts.get("failure"):
             _log.error("template failed, the built-in text goes out", via=batch.via, digest=len(told), error=failure)
         worst = max(told, key=lambda each: each.level.rank)
         seen = self._seen(batch) if batch.ambiguous else None
-        before = batch.deliveries[0].receipt
+        before = _own(batch.deliveries[0].receipt, key)
         return Message(key, Kind.DIGEST, worst, parts, batch.via, repeat=batch.ambiguous, before=before, seen=seen)
 
     def _as_told(self, batch: Batch, delivery: Delivery, kind: Kind) -> Notice:
@@ -309,6 +319,11 @@ class Outbox:
     def _back_off(self, attempts: int) -> Duration:
         longest = min(FIRST_RETRY << min(attempts - 1, 20), LONGEST_RETRY)
         return round(longest * self.random.uniform(0.75, 1))
+
+
+def _own(receipt: Receipt | None, key: str) -> Receipt | None:
+    """What an earlier attempt had done, if it was one with this key."""
+    return receipt if receipt and receipt.get("key") == key else None
 
 
 def _about(batch: Batch) -> dict[str, object]:

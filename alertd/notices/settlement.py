@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -56,35 +57,71 @@ def failed(
     fallback: str | None,
     back_off: Callable[[int], Duration],
 ) -> dict[int, str]:
-    """Put each delivery back with a later date, or declare it dead: the states of those that nobody has taken up since."""
+    """Put each story back with a later date, or declare it dead: the states of those that nobody has taken up since."""
     found = dict[int, str]()
-    for each in batch.deliveries:
-        state = _after(each, problem, now, patient=fallback is None)
-        pause = min(max(back_off(each.attempts), problem.retry_after or 0), LONGEST_PAUSE)
-        due_at = now if state == "sent" else now + pause
-        if _put_back(transaction, each, problem, state, due_at):
-            found[each.id] = state
-            if state == "dead" and not (fallback and redirect(transaction, each, fallback, now)):
-                bury(transaction, each)
+    for rows in _shares(batch):
+        lead = next(
+            (each for each in rows if each.told_at is None), rows[0]
+        )  # a story stays whole: its patience is that of all
+        state = _after(lead, problem, now, patient=fallback is None)
+        pause = min(max(back_off(lead.attempts), problem.retry_after or 0), LONGEST_PAUSE)
+        ends = _Ending(problem, state, now if state == "sent" else now + pause, newest(batch.deliveries)[0].key)
+        held = [each for each in rows if _put_back(transaction, each, batch.digest, ends)]
+        found |= {each.id: state for each in held}
+        if state == "dead":
+            _lose(transaction, [each for each in held if each.told_at is None], fallback, now)
     return found
+
+
+def _shares(batch: Batch) -> Iterator[list[Delivery]]:
+    """What each receiver is told of each story: several may have one fallback."""
+    for story in batch.stories():
+        for receiver in dict.fromkeys(each.receiver for each in story):
+            yield [each for each in story if each.receiver == receiver]
 
 
 _FREE: dict[str, object] = {"lease": None, "lease_until": None}
 
 
-def _put_back(transaction: sa.Connection, delivery: Delivery, problem: DeliveryError, state: str, due_at: Instant) -> bool:
+@dataclass(frozen=True)
+class _Ending:
+    """How an attempt to tell a story failed, and what its deliveries are from now on. `key`: under which it was tried alone."""
+
+    problem: DeliveryError
+    state: str
+    due_at: Instant
+    key: str
+
+
+def _put_back(transaction: sa.Connection, delivery: Delivery, digest: str | None, ends: _Ending) -> bool:
     """Write a delivery's state after a failure. False where another has taken it up since."""
+    dead = ends.state == "dead"
+    told = delivery.told_at is not None and ends.state != "queued"  # only its own message stays as it was
+    state = "sent" if told else "queued" if dead else ends.state
     values: dict[str, object] = {
         "state": state,
-        "due_at": due_at,
-        "error": _error(delivery, problem, dead=state == "dead"),
-        "ambiguous": delivery.ambiguous or problem.ambiguous,
+        "due_at": ends.due_at,
+        "error": _error(delivery, ends.problem, dead=dead),
+        "ambiguous": delivery.ambiguous or ends.problem.ambiguous,
     }
     if state == "sent":
-        values["sent_at"] = due_at
-    if problem.receipt is not None:
-        values["receipt"] = dict(problem.receipt)
+        values["sent_at"] = ends.due_at
+    if ends.problem.receipt is not None:
+        values["receipt"] = dict(ends.problem.receipt) | {"key": digest or ends.key}
     return transaction.execute(sa.update(deliveries).where(_held(delivery)).values(values | _FREE)).rowcount > 0
+
+
+def _lose(transaction: sa.Connection, rows: Sequence[Delivery], fallback: str | None, now: Instant) -> None:
+    """One receiver's deliveries of a story are dead: the fallback is told instead, with all that follows, or nobody."""
+    if not rows:
+        return
+    die = sa.update(deliveries).values(state="dead")
+    transaction.execute(die.where(deliveries.c.id == rows[0].id))
+    moved = fallback is not None and redirect(transaction, rows[0], fallback, now)
+    left = deliveries.c.id.in_([each.id for each in rows]) & (deliveries.c.via == rows[0].via)
+    transaction.execute(die.where(left, deliveries.c.state == "queued"))
+    if not moved:
+        bury(transaction, rows[0])
 
 
 def _after(delivery: Delivery, problem: DeliveryError, now: Instant, *, patient: bool) -> str:

@@ -36,6 +36,7 @@ class Story:
     going_on: bool  # as far as it knows
     via: str
     since: Instant  # as of when it was told that it has begun
+    heard: bool = True  # by itself, and not only the fallback in its place
 
 
 def recipients(
@@ -69,7 +70,9 @@ def load_stories(transaction: sa.Connection, incident: int) -> dict[str, Story]:
     for row in transaction.execute(_TOLD, {"of_incident": incident}):
         before = found.get(row.receiver)
         begins = row.kind == Kind.OPENED.value or before is None or not before.going_on
-        found[row.receiver] = Story(row.kind != Kind.RESOLVED.value, row.via, row.at if begins or not before else before.since)
+        heard = row.via == row.receiver or (not begins and before is not None and before.heard)
+        since = row.at if begins or not before else before.since
+        found[row.receiver] = Story(row.kind != Kind.RESOLVED.value, row.via, since, heard)
     return found
 
 
@@ -83,14 +86,29 @@ def tell(
     common |= {"ambiguous": False, "queued_at": now, "due_at": now}
     rows = list[dict[str, object]]()
     for name, kind in who.items():
-        # What follows an opening goes where the opening went; a new opening tries the receiver itself again. So does what the
-        # fallback is now told for itself: it need not hear that twice.
-        via = stories[name].via if kind is not Kind.OPENED and name in stories else name
-        via = name if via in who else via
-        urgent = notice.level is Level.CRITICAL and kind not in _CALM
-        rows.append(common | {"receiver": name, "via": via, "kind": kind.value, "key": str(uuid.uuid4()), "urgent": urgent})
+        if (found := _way(name, kind, who, stories)) is None:
+            continue
+        via, told = found
+        urgent = notice.level is Level.CRITICAL and told not in _CALM
+        rows.append(common | {"receiver": name, "via": via, "kind": told.value, "key": str(uuid.uuid4()), "urgent": urgent})
     if rows:
         transaction.execute(sa.insert(deliveries), rows)
     if hurried := [row["receiver"] for row in rows if row["urgent"]]:  # what it has to wait for is as urgent
         ahead = (deliveries.c.incident == notice.incident) & deliveries.c.receiver.in_(hurried)
         transaction.execute(sa.update(deliveries).where(ahead, deliveries.c.state == "queued").values(urgent=True))
+
+
+def _way(name: str, kind: Kind, who: Mapping[str, Kind], stories: Mapping[str, Story]) -> tuple[str, Kind] | None:
+    """Where a receiver's notice goes, and as what; None: nowhere.
+
+    What follows an opening goes where the opening went; a new opening tries the receiver itself again. So does what the
+    fallback is now told for itself, which need not hear it twice: whoever has not heard of it then hears that it has begun.
+    """
+    story = stories.get(name)
+    if kind is Kind.OPENED or story is None or story.via == name:
+        return name, kind
+    if story.via not in who:
+        return story.via, kind
+    if story.heard:
+        return name, kind
+    return None if kind in (Kind.RESOLVED, Kind.REFRESHED) else (name, Kind.OPENED)

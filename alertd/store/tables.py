@@ -148,7 +148,7 @@ deliveries = sa.Table(
     sa.Column("lease_until", sa.BigInteger),
     sa.Column("ambiguous", sa.Boolean, nullable=False),  # an attempt may have arrived without our knowing
     sa.Column("error", sa.String),
-    sa.Column("receipt", sa.JSON),
+    sa.Column("receipt", sa.JSON(none_as_null=True)),
     sa.Column("sent_at", sa.BigInteger),
     sa.Column("urgent", sa.Boolean, nullable=False, default=False),  # sent before what is not
     sa.Column("digest", sa.String),  # the key of the message in which it is told together with others

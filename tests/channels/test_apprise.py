@@ -177,6 +177,7 @@ def test_a_service_that_hangs_is_left_at_the_deadline_and_the_rest_is_not_sent_l
     [
         ((), "set TEAM_URL or TEAM_URL_FILE"),
         (("canary",), "the address in TEAM_URL is none that Apprise knows, or not whole"),
+        (("dbus://[::1",), "the address in TEAM_URL is none that Apprise knows"),
         (("canary://x/y",), "the address in TEAM_URL is none that Apprise knows"),
         (("json://127.0.0.1/x", "tgram://canary"), "address 2 of 2 in TEAM_URL is none that Apprise knows"),
         ((f"slack://{SLACK}/#canary",), "the address in TEAM_URL leads to Slack; write slack: with channel or webhook_env"),

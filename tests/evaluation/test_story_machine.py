@@ -19,9 +19,8 @@ from alertd.clock import DAY, HOUR, MINUTE, Duration, Instant
 from alertd.evaluation.settling import Judged
 from alertd.evaluation.tick import tick
 from alertd.notices import silences
-from alertd.notices.claiming import LONGEST_PAUSE
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE
 from alertd.notices.incidents import acknowledge
-from alertd.notices.outbox import LEASE
 from alertd.notices.silences import Silence
 from alertd.rulebook.rule import Rule
 from alertd.store.database import open_database

@@ -13,8 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from alertd.clock import MINUTE
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
-from alertd.notices.claiming import LONGEST_PAUSE
-from alertd.notices.outbox import LEASE
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE
 from alertd.store.database import open_database
 from alertd.testing import FakeChannel
 from tests.notices.stage import AWFUL, BAD, ERROR, GOOD, Stage, a_levelled_rule

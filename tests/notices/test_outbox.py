@@ -15,8 +15,8 @@ from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import DAY, HOUR, MINUTE, SECOND
 from alertd.errors import DeliveryError, SettingsError, StoreError
 from alertd.facts import Kind, Level
-from alertd.notices.claiming import LONGEST_PAUSE
-from alertd.notices.outbox import FIRST_RETRY, LEASE, LONGEST_RETRY
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE
+from alertd.notices.outbox import FIRST_RETRY, LONGEST_RETRY
 from alertd.notices.settlement import LEAST_ATTEMPTS
 from alertd.notices.trial import send_trial
 from alertd.rulebook.rule import Receiver

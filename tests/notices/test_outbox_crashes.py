@@ -16,7 +16,8 @@ from alertd.channels.base import Access, Message, Receipt
 from alertd.clock import HOUR, MINUTE
 from alertd.errors import DeliveryError
 from alertd.facts import Level
-from alertd.notices.outbox import LEASE, LONGEST_RETRY
+from alertd.notices.claiming import LEASE
+from alertd.notices.outbox import LONGEST_RETRY
 from alertd.store.database import Database, open_database
 from alertd.testing import FakeChannel
 from tests.notices.stage import AWFUL, BAD, Stage, a_levelled_rule

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertd.channels.base import Access, Message
-from alertd.clock import HOUR, MINUTE, SECOND, Instant
+from alertd.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
 from alertd.notice import Notice
-from alertd.notices.claiming import OLD
+from alertd.notices.claiming import LEASE, OLD
 from alertd.notices.incidents import Incident, save_incident
-from alertd.notices.outbox import LATE, LEASE, LONGEST_RETRY, Outbox
+from alertd.notices.outbox import LATE, LONGEST_RETRY, Outbox
 from alertd.notices.telling import load_stories, recipients, tell
 from alertd.rulebook.rule import Rulebook
 from alertd.store.database import Database, open_database
@@ -349,7 +349,7 @@ def test_when_a_receiver_works_again_nobody_waits_out_a_back_off(database: Datab
 
 def test_after_a_downtime_what_can_wait_is_gathered_into_one_message_that_says_why(database: Database) -> None:
     desk = Desk(database)
-    desk.outbox.gather(desk.clock.now() + MINUTE, "alertd was not running for 3 h")
+    desk.outbox.gather(MINUTE, "alertd was not running for 3 h")
     desk.open("a")
     desk.open("urgent", Level.CRITICAL)
     desk.send(30)
@@ -366,7 +366,7 @@ def test_after_a_downtime_what_can_wait_is_gathered_into_one_message_that_says_w
 
 def test_gathering_ends_by_itself(database: Database) -> None:
     desk = Desk(database)
-    desk.outbox.gather(desk.clock.now() + MINUTE, "")
+    desk.outbox.gather(MINUTE, "")
     desk.open("a")
     desk.send(59)
     assert desk.got() == []
@@ -444,3 +444,117 @@ def test_whatever_comes_together_each_receiver_hears_each_story_to_its_end(
         for story in heard(desk, receiver).values():
             assert SEEN.fullmatch(story), (receiver, story)
     database.close()
+
+
+def test_a_story_stays_whole_when_its_receiver_is_given_up(database: Database) -> None:
+    """The opening has been tried for half an hour, the change has only just come."""
+    desk = Desk(database, {"team": Crowded(), "spare": Crowded()}, fallback="spare")
+    number = desk.open("a")
+    desk.fail(*[RETRY] * 99)
+    desk.send(29 * 60)
+    desk.say(number, "a", Kind.CHANGED)
+    desk.send(10 * 60)
+    desk.channels["team"].taken.failures.clear()
+    desk.say(number, "a", Kind.RESOLVED)
+    desk.send()
+    assert desk.news("spare") == ["opened a", "changed a", "resolved a"]
+    assert desk.got() == []
+
+
+def test_without_a_fallback_a_story_dies_as_a_whole(database: Database) -> None:
+    desk = Desk(database)
+    number = desk.open("a")
+    desk.fail(*[RETRY] * 9_999)
+    desk.clock.advance(DAY - MINUTE)
+    desk.send(30)
+    desk.say(number, "a", Kind.CHANGED)
+    desk.send(3_600)
+    assert desk.column("state") == ["dead", "dead"]
+
+
+def test_whoever_is_only_told_that_nobody_has_it_hears_a_late_change_as_that(database: Database) -> None:
+    desk = Desk(database, {"team": Crowded(), "boss": Crowded()})
+    number = desk.open("a")
+    desk.send()
+    with database.write() as transaction:
+        notice = a_notice(rule="a", title="a", kind=Kind.ESCALATED, incident=number)
+        tell(transaction, notice, {"boss": Kind.ESCALATED}, load_stories(transaction, number), desk.clock.now())
+    desk.say(number, "a", Kind.CHANGED)
+    desk.clock.advance(OLD)
+    desk.send()
+    assert desk.kinds("boss") == ["escalated"]
+
+
+def test_what_may_have_arrived_is_repeated_as_it_was_before_anything_else_is_told_of_it(database: Database) -> None:
+    desk = Desk(database)
+    number = desk.open("a")
+    desk.fail(AMBIGUOUS)
+    desk.outbox.step()
+    desk.say(number, "a", Kind.RESOLVED)
+    for title in "bcde":
+        desk.open(title)
+    desk.clock.advance(OLD)
+    desk.send()
+    first, *_ = desk.got()
+    again = next(each for each in desk.got()[1:] if each.key == first.key)
+    assert (first.kind, again.kind, again.repeat) == (Kind.OPENED, Kind.OPENED, True)
+    assert desk.news()[-1] == "resolved a"
+
+
+def test_what_an_attempt_had_done_is_told_to_a_repeat_of_it_only(database: Database) -> None:
+    desk = Desk(database)
+    desk.open("a")
+    desk.fail(DeliveryError("one of them was put off", receipt={"taken": "some"}))
+    desk.outbox.step()
+    for title in "bcde":
+        desk.open(title)
+    desk.send()
+    before = {each.parts["news"]: each.before for each in desk.got()}
+    assert before["opened a"] == {"taken": "some", "key": desk.got()[-1].key}
+    assert [each.before for each in desk.got() if each.kind is Kind.DIGEST] == [None]
+
+
+def test_a_digest_comes_apart_when_its_receiver_now_wants_each(database: Database) -> None:
+    desk = Desk(database)
+    for title in "abcd":
+        desk.open(title)
+    desk.fail(RETRY)
+    desk.outbox.step()
+    desk.channels = {"team": Machine()}
+    desk.book = a_rulebook(receivers=desk.channels)
+    desk.send()
+    assert desk.news() == ["opened a", "opened b", "opened c", "opened d"]
+    assert set(desk.column("digest")) == {None}
+
+
+def test_a_clock_set_back_does_not_prolong_a_gathering(database: Database) -> None:
+    desk = Desk(database)
+    desk.outbox.gather(MINUTE, "")
+    desk.clock.set_wall(desk.clock.now() - DAY)
+    desk.open("a")
+    desk.send(62)
+    assert desk.news() == ["opened a"]
+
+
+def test_no_lease_from_before_a_clock_was_set_back_holds(database: Database) -> None:
+    desk = Desk(database)
+    desk.open("a")
+    desk.outbox._claim()
+    desk.clock.set_wall(desk.clock.now() - DAY)
+    desk.clock.advance(LEASE)  # in this process it is held for so long
+    desk.send()
+    assert [each.repeat for each in desk.got()] == [True]
+
+
+def test_whoever_the_fallback_stood_in_for_hears_first_that_it_has_begun(database: Database) -> None:
+    """The fallback is now told for itself, so the receiver is tried again."""
+    desk = Desk(database, {"team": Crowded(), "spare": Crowded()}, fallback="spare")
+    number = desk.open("a")
+    desk.fail(PERMANENT)
+    desk.send()
+    desk.say(number, "a", Kind.CHANGED, Level.CRITICAL, to=("team", "spare"))
+    desk.send()
+    desk.say(number, "a", Kind.RESOLVED)
+    desk.send()
+    assert desk.news() == ["opened a", "resolved a"]
+    assert desk.news("spare")[-1] == "resolved a"
