@@ -210,7 +210,7 @@ def test_a_template_stays_in_its_sandbox(own: Callable[..., tuple[Path, Path]], 
         "{% set ns = namespace(x='ab') %}{% for a in range(60) %}{% set ns.x = {'a': ns.x, 'b': [ns.x]} %}{% endfor %}",
         "{% set ns = namespace(x='ab') %}{% for a in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|join(ns.x) }}",
         "{% for a in range(1000) %}{{ description }}{{ description }}{% endfor %}",
-        "{{ range(1000)|list|reject('in', range(1000)|list + range(1000)|list)|list|length }}",
+        "{{ range(1000)|reject('in', [])|reject('in', [])|reject('in', [])|list|length }}",
     ],
 )
 def test_a_template_cannot_use_up_the_machine(own: Callable[..., tuple[Path, Path]], text: str) -> None:
