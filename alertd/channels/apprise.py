@@ -84,7 +84,7 @@ class Apprise(Channel):
 
     def _refused(self, failed: list[int], of: int) -> str:
         which = f"{len(failed)} of the {of} services in {self.url_env}" if of > 1 else f"the service in {self.url_env}"
-        return f"{which} did not take the message within {DEADLINE // SECOND} s, or the answer was lost; check the address"
+        return f"{which} did not take the message, or did not say so in {DEADLINE // SECOND} s; check the address"
 
 
 def service_of(address: str) -> NotifyBase | None:

@@ -47,7 +47,9 @@ def preview(
     notices, stored = _notices(settings, book, found, wanted, SystemClock().now())
     folders = [*([settings.templates] if settings.templates else []), shipped("templates")]
     digest = wanted == "digest"
-    made = [render(each, notices, folders, digest=digest, stored=stored) for each in _channels(book, found, channel)]
+    made = [
+        render(each, notices, folders, digest=digest, stored=stored) for each in _channels(book, found, channel, digest=digest)
+    ]
     say(f"{rule}: {_source(notices[0], stored=stored, digest=digest)} Nothing is sent.")
     if as_json:
         about = {"rule": rule, "kind": wanted or notices[0].kind.value, "data": "stored" if stored else "made up"}
@@ -80,7 +82,7 @@ def _kind(name: str | None) -> str | None:
     raise SettingsError(f'--kind is {", ".join(_KINDS[:-1])} or {_KINDS[-1]}, not "{name}"')
 
 
-def _channels(book: Rulebook, rule: Rule, asked: list[str] | None) -> Sequence[str]:
+def _channels(book: Rulebook, rule: Rule, asked: list[str] | None, *, digest: bool) -> Sequence[str]:
     """Those that are asked for, else those of all receivers of the rule; Slack and mail where it has none."""
     from alertd import channels
     from alertd.errors import SettingsError
@@ -90,7 +92,9 @@ def _channels(book: Rulebook, rule: Rule, asked: list[str] | None) -> Sequence[s
         if name not in channels.names():
             raise SettingsError(f'there is no channel "{name}"; there are {", ".join(channels.names())}')
     used = (book.receivers[name].kind for name in receivers_of(book, rule))
-    return tuple(dict.fromkeys(asked or used)) or ("slack", "email")
+    found = tuple(dict.fromkeys(asked or used)) or ("slack", "email")
+    # Who wants each notice by itself gets no digest.
+    return tuple(name for name in found if channels.find(name).burst is not None) if digest else found
 
 
 def _notices(settings: Settings, book: Rulebook, rule: Rule, kind: str | None, now: Instant) -> tuple[Sequence[Notice], bool]:

@@ -116,7 +116,8 @@ def _limit(rule: Rule, alert: Alert) -> float | None:
 
 
 def _recover(rule: Rule, alert: Alert) -> float | None:
-    return limit_of(rule, alert.level).recover if alert.limit is None and rule.limits else None
+    """Where all is clear: the way back of the lowest level, whatever the alert's own is."""
+    return rule.limits[-1].recover if alert.limit is None and rule.limits else None
 
 
 def _group(rule: Rule, alert: Alert, new: set[str]) -> NoticeGroup:

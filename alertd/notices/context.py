@@ -10,7 +10,7 @@ from alertd.charts import facts
 from alertd.durations import spell_duration
 from alertd.facts import CONVERSATION
 from alertd.notice import LISTED, Notice, NoticeGroup
-from alertd.notices import markup, wording
+from alertd.notices import doing, markup, wording
 from alertd.notices.charting import chart_of
 from alertd.notices.wording import Names
 
@@ -153,9 +153,9 @@ def _doing(notice: Notice) -> dict[str, Any]:
     return {
         "acknowledged": notice.acknowledged,
         "silenced": notice.silenced,
-        "command": wording.command(notice),
-        "actions": ", ".join(wording.actions(notice)),
-        "address": wording.address(notice),
+        "command": doing.command(notice),
+        "actions": ", ".join(doing.actions(notice)),
+        "address": doing.address(notice),
     }
 
 

@@ -29,7 +29,7 @@ DIGEST_VARIABLES: Mapping[str, str] = {
     "icon": "A picture for the worst state: 🚨, ⚠️, ✅ or 📊.",
     "status": 'What it is: "Summary".',
     "level": "critical or warning, of the worst that is open; ok where nothing is.",
-    "headline": 'How many there are and how bad: "37 alerts: 3 critical, 30 warning, 4 over".',
+    "headline": 'How many there are and how bad: "37 alerts: 3 critical, 30 warning, 4 resolved".',
     "summarised": 'Why they come together, in a sentence: "They came faster than one message a second."',
     "lines": (
         "The most urgent, 40 at most: icon, status, headline, rule, incident (its number; 0 for a report), level, kind, "
@@ -122,12 +122,12 @@ def digest_context(told: Sequence[Notice], names: Names, reason: str = "") -> Co
 
 
 def headline(told: Sequence[Notice]) -> str:
-    """How many there are and how bad: `37 alerts: 3 critical, 30 warning, 4 over`, `2 alerts and 1 report: 2 over`."""
+    """How many there are and how bad: `37 alerts: 3 critical, 30 warning, 4 resolved`, `2 alerts and 1 report: 2 resolved`."""
     states = Counter(_state(notice) for notice in told)
     reports = states.pop("report", 0)
     alerts = states.total()
     what = " and ".join(counted(count, word) for count, word in ((alerts, "alert"), (reports, "report")) if count)
-    how = ", ".join(f"{states[state]:,} {state}" for state in ("critical", "warning", "over") if states[state])
+    how = ", ".join(f"{states[state]:,} {state}" for state in ("critical", "warning", "resolved") if states[state])
     return f"{what}: {how}" if how else what
 
 
@@ -147,7 +147,7 @@ def _urgency(notice: Notice) -> tuple[bool, bool, int, int, int]:
 def _state(notice: Notice) -> str:
     if notice.kind is Kind.REPORT:
         return "report"
-    return str(notice.level) if wording.goes_on(notice) else "over"
+    return str(notice.level) if wording.goes_on(notice) else "resolved"
 
 
 def _line(notice: Notice, names: Names) -> dict[str, Any]:

@@ -27,14 +27,17 @@ STATES = {Kind.RESOLVED: "Resolved", Kind.TEST: "Test", Kind.ESCALATED: "Escalat
 ICONS = {Level.OK: "✅", Level.WARNING: "⚠️", Level.CRITICAL: "🚨"}
 ONES = {"1 min": "minute", "1 h": "hour", "1 d": "day"}
 LATE: Duration = 10 * MINUTE  # a message that is not later than that needs no word about it
-OWN = "alertd"  # how the names of alertd's own troubles begin; silences are not about them
 # Ends that have their own sentence, or need none.
 _EXPECTED_ENDS = frozenset({"", Change.RECOVERED, Change.LEFT, Change.UNOBSERVED})
 
 
 def icon(notice: Notice) -> str:
     """A picture for the state; shapes differ, not only colours."""
-    calm = {Kind.RESOLVED: "✅", Kind.TEST: "🔔", Kind.REPORT: "⚠️" if notice.text else "📊"}
+    calm = {
+        Kind.RESOLVED: "⏹️" if notice.reason == Change.REMOVED else "✅",
+        Kind.TEST: "🔔",
+        Kind.REPORT: "⚠️" if notice.text else "📊",
+    }
     return calm.get(notice.kind) or ICONS[notice.level]
 
 
@@ -114,7 +117,8 @@ def headline(notice: Notice, names: Names) -> str:
     if notice.kind is Kind.TEST:
         return notice.title
     if notice.kind is Kind.RESOLVED:
-        return f"{notice.title}: over after {lasted(notice)}" if lasted(notice) else f"{notice.title}: over"
+        end = "no longer watched" if notice.reason == Change.REMOVED else "resolved"
+        return f"{notice.title}: {end} after {lasted(notice)}" if lasted(notice) else f"{notice.title}: {end}"
     if notice.kind is Kind.REPORT:
         return f"{notice.title}: {'could not be made' if notice.text else period(notice)}".removesuffix(": ")
     figure = figures(notice, names)
@@ -139,6 +143,8 @@ def figures(notice: Notice, names: Names) -> str:
         value = ", ".join(filter(None, (group_name(notice.groups[0], names), value)))
     if not value or not limit:
         return value
+    if value == limit and not within(notice):  # alike only because they are rounded
+        return f"just {'under' if notice.direction == 'below' else 'over'} the {limit_word(notice)} of {limit}"
     return f"{value}, {limit_word(notice)} {limit}" if notice.comparison else f"{value} ({limit_word(notice)} {limit})"
 
 
@@ -193,29 +199,6 @@ def goes_on(notice: Notice) -> bool:
     return bool(notice.incident) and notice.resolved_at is None and notice.kind not in calm
 
 
-def command(notice: Notice) -> str:
-    """What to type to say "I have it"; nothing where somebody has, or where it is over."""
-    return f"alertd ack {notice.incident}" if goes_on(notice) and not notice.acknowledged else ""
-
-
-def address(notice: Notice) -> str:
-    """Where to look first: alertd's page about it, else the conversation that stands out most; may be empty."""
-    worst = next(iter(notice.groups), None)
-    if notice.page or worst is None:
-        return notice.page or ""
-    single = (worst.id,) if worst.by == CONVERSATION else worst.examples
-    return f"{CONVERSATIONS}{single[0]}" if single and single[0] is not None else ""
-
-
-def actions(notice: Notice) -> tuple[str, ...]:
-    """What can be done from the message itself: acknowledge, silence 1h, silence 4h, open."""
-    if not goes_on(notice):
-        return ()
-    silences = () if notice.silenced or notice.rule.startswith(OWN) else ("silence 1h", "silence 4h")
-    own = ("acknowledge",) if not notice.acknowledged else ()
-    return (*own, *silences, *(("open",) if address(notice) else ()))
-
-
 def _noun(by: str | None) -> str:
     if by in (None, CONVERSATION):
         return "conversation"
@@ -236,14 +219,16 @@ def _whole(notice: Notice) -> str:
         return f"There was nothing to measure{over}. Measured is: {notice.measure}."
     counts = notice.unit is Unit.NUMBER and notice.value == notice.conversations
     of = "" if counts else f" ({counted(notice.conversations, 'conversation')})"
-    return f"The {notice.measure} was {value}{over}{of}{ending}."
+    yet = " It has not recovered yet." if within(notice) else ""
+    return f"The {notice.measure} was {value}{over}{of}{ending}.{yet}"
 
 
 def _groups(notice: Notice, names: Names) -> str:
     """`3 agents are over the limit of 5 min; the worst is Priya Shah with 22 min. …` or `4 conversations are waiting; …`"""
     count, value = notice.groups_total, amount(notice, notice.unit)
     who, side = counted(count, _noun(notice.by)), _beyond(notice)
-    are = "is" if count == 1 else "are"
+    still = within(notice)
+    are = ("was" if still else "is") if count == 1 else ("were" if still else "are")
     if notice.by == CONVERSATION and "wait" in notice.measure and value:
         since = f"for {value}" if count == 1 else f"the longest for {value}"
         return f"{who} {are} waiting{' ' if count == 1 else '; '}{since}, {side}."
@@ -252,7 +237,16 @@ def _groups(notice: Notice, names: Names) -> str:
     worst = f"{lead}{group_name(notice.groups[0], names)} with {value}" if notice.groups and value else ""
     limit = bound(notice.limit, notice)
     which = f" ({limit_word(notice)} {limit})" if worst and limit and limit not in side else ""
-    return f"{who} {are} {side}{worst}{which}. Measured: {notice.measure}{over}."
+    yet = f" and {'has' if count == 1 else 'have'} not recovered yet" if still else ""
+    return f"{who} {are} {side}{yet}{worst}{which}. Measured: {notice.measure}{over}."
+
+
+def within(notice: Notice) -> bool:
+    """Whether the worst value is within its limit again: it fires until it has recovered, or for `keep_firing`."""
+    value, limit = notice.value, notice.limit
+    if value is None or limit is None or notice.kind in (Kind.RESOLVED, Kind.REPORT):
+        return False
+    return {"below": value >= limit, "outside": abs(value) <= limit}.get(notice.direction, value <= limit)
 
 
 def _beyond(notice: Notice) -> str:

@@ -229,7 +229,7 @@ def test_an_incident_that_goes_on_can_be_acknowledged_silenced_and_opened() -> N
         "Acknowledge",
         "Silence 1 h",
         "Silence 4 h",
-        "Open",
+        "Open in Drift",
     ]
     assert {button["value"] for button in (first, one, four, link)} == {"12"}
     assert first["style"] == "primary"

@@ -57,7 +57,7 @@ def test_without_a_store_it_shows_made_up_numbers_and_says_so(tmp_path: Path, ru
 
 def test_a_mail_is_shown_with_its_subject(tmp_path: Path, rules: Path) -> None:
     ran = alertd(tmp_path, "preview", "first-answer", "--rules", "rules", "--channel", "email", "--kind", "resolved")
-    assert "Subject: [Resolved] First answers are slow: over after" in ran.out
+    assert "Subject: [Resolved] First answers are slow: resolved after" in ran.out
     assert "Slack" not in ran.out
 
 

@@ -45,7 +45,7 @@ def told(*notices: Notice, kind: str = "slack", reason: str = "") -> str:
     ("notices", "headline"),
     [
         ([SLOW], "1 alert: 1 critical"),
-        ([SLOW, replace(WAITING, incident=13), OVER], "3 alerts: 1 critical, 1 warning, 1 over"),
+        ([SLOW, replace(WAITING, incident=13), OVER], "3 alerts: 1 critical, 1 warning, 1 resolved"),
         ([REPORT, REPORT], "2 reports"),
         ([SLOW, REPORT], "1 alert and 1 report: 1 critical"),
         (many(1_204), "1,204 alerts: 1,204 critical"),

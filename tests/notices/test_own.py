@@ -128,5 +128,5 @@ def test_it_reads_well_without_any_number() -> None:
         assert "The value" not in text
         assert "0 conversations" not in text
     end = render("email", of_kind(OWN, Kind.RESOLVED), names=names, folders=(SHIPPED,))
-    assert end["subject"] == "[Resolved] alertd gets no answers: over after 29 min"
+    assert end["subject"] == "[Resolved] alertd gets no answers: resolved after 29 min"
     assert "It lasted 29 min." in end["text"]

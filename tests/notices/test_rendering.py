@@ -122,7 +122,7 @@ def message(parts: Mapping[str, str]) -> dict[str, object]:
             "The number of conversations was 1,204 over the last hour; the limit is 1,000.",
         ),
         (
-            *(SLOW, Kind.RESOLVED, "First answers are slow: over after 29 min"),
+            *(SLOW, Kind.RESOLVED, "First answers are slow: resolved after 29 min"),
             (
                 "It lasted 29 min. The worst was 9 min 3 s. Now the median time to the first answer is 3 min 36 s "
                 "over the last hour."
@@ -180,7 +180,7 @@ def message(parts: Mapping[str, str]) -> dict[str, object]:
             ),
         ),
         (
-            *(DROP, Kind.RESOLVED, "Far fewer conversations than a week ago: over after 29 min"),
+            *(DROP, Kind.RESOLVED, "Far fewer conversations than a week ago: resolved after 29 min"),
             "It lasted 29 min. The worst was -70 %. Now: -62 % (38 now, 100 a week ago).",
         ),
         (SLOW, Kind.TEST, "First answers are slow", "This is a test of alertd. Nothing is wrong."),

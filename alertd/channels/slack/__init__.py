@@ -61,7 +61,8 @@ class Slack(Channel):
         description="The environment variable with the address of an incoming webhook; instead of `channel`.",
     )
     mention: Mapping[Literal[Level.WARNING, Level.CRITICAL], Annotated[str, AfterValidator(_mention)]] = Field(
-        default_factory=dict, description="Whom to mention at which level when it opens or gets worse, such as `<!here>`."
+        default_factory=dict,
+        description="Whom to mention at which level when it opens, gets worse or nobody takes it up: `<!here>`.",
     )
 
     pace: ClassVar[int] = 1 * SECOND

@@ -37,7 +37,7 @@ def _button(word: str, message: Message, incident: str) -> Block | None:
             action, short, long = SILENCES[word]
             return _pressed(action, f"Silence {short}", incident) | {"confirm": _sure(long)}
         case "open" if address := _address(message.parts.get("open", "")):
-            return _pressed(OPEN, "Open", incident) | {"url": address}
+            return _pressed(OPEN, "Open" if message.notice.page else "Open in Drift", incident) | {"url": address}
     return None
 
 

@@ -16,6 +16,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 from urllib.request import Request
@@ -62,8 +63,13 @@ class Webhook(Channel):
         if message.kind is Kind.REFRESHED:
             return thread or {}
         told, firing = compose(message, opened(thread))
-        body = json.dumps(told, allow_nan=False).encode()
-        self._post(Request(address, body, _headers(message) | _signature(secret, body)), private=access.private)  # noqa: S310 - http(s)
+        bodies = [told]
+        if message.kind is Kind.TEST:  # what a test opens at the other end it closes there
+            ended = replace(message, notice=replace(message.notice, resolved_at=message.notice.at))
+            bodies.append(compose(ended, {})[0])
+        for each in bodies:
+            body = json.dumps(each, allow_nan=False).encode()
+            self._post(Request(address, body, _headers(message) | _signature(secret, body)), private=access.private)  # noqa: S310 - http(s)
         return {} if message.kind in ONE_SHOT else remember(firing)
 
     def _secrets(self, access: Access) -> tuple[str, str]:
