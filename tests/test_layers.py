@@ -35,6 +35,7 @@ LAYERS = (
     ("troubles", "sending", "pressing"),
     ("daemon",),
     ("demo",),
+    ("testing",),
     ("cli",),
     ("__main__",),
 )
@@ -134,8 +135,14 @@ def test_imports_go_downwards_only(module: Path) -> None:
     assert not upwards, f"{known(module)} is in {mine}, which stands below {', '.join(upwards)} or beside it"
 
 
-def test_nothing_in_alertd_imports_the_fakes() -> None:
-    assert not [known(each) for each in MODULES if area(each) != "testing" and "testing" in own_imports(each)]
+def test_nothing_in_alertd_imports_the_fakes_but_the_verb_that_simulates() -> None:
+    found = [known(each) for each in MODULES if area(each) != "testing" and "testing" in own_imports(each)]
+    assert found == ["cli/simulate.py"]
+
+
+def test_nothing_but_the_simulation_knows_of_planted_bugs() -> None:
+    found = [known(each) for each in MODULES for source, _ in imports(each) if source.endswith(".planted")]
+    assert not found
 
 
 def test_the_settings_are_known_to_the_entrances_only() -> None:

@@ -28,6 +28,7 @@ from alertd.cli import (
     schema,
     send_test,
     silence,
+    simulate,
     status,
     test,
 )
@@ -58,6 +59,7 @@ app.command("send-test")(send_test.send_test)
 app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)
 app.command("init")(init.init)
+app.command("simulate", hidden=True)(simulate.simulate)
 
 
 def _version(wanted: bool) -> None:
