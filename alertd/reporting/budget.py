@@ -41,6 +41,7 @@ _BOOT = sa.bindparam("boot", type_=sa.String)
 _SLOTS = sa.select(sa.func.count(slots.c.id))
 _IN_USE = _SLOTS.where((slots.c.free_at > _AT) | (slots.c.boot != _BOOT))
 _REFUSAL = sa.select(refusals).where(refusals.c.boot == _BOOT)
+_OVER = sa.delete(refusals)
 _CLAIM = sa.select(claims.c.calls).where((claims.c.boot == _BOOT) & (claims.c.until > _AT))
 _FREE = sa.select(slots.c.id).where(slots.c.free_at <= _AT).limit(1)
 _NEW = sa.insert(slots)
@@ -165,6 +166,9 @@ class Budget:
             returned = max(0, now - row.withheld_at) // _RETURN_EVERY
             most = max(0, self._limit - self._reserve - 1)  # one call a minute finds out whether it is over
             withheld, blocked_for = max(0, min(row.withheld, most) - returned), max(0, row.blocked_until - now)
+            over = returned >= row.withheld and not blocked_for
+            if over and not transaction.get_execution_options().get("reads", False):
+                transaction.execute(_OVER)  # after the next boot nobody would know that it has been over for long
         claimed = transaction.scalar(_CLAIM, {"now": now, "boot": boot}) or 0
         return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for, claimed)
 

@@ -258,6 +258,19 @@ def test_however_often_it_is_refused_one_call_a_minute_goes_on_trying(database: 
     assert len(lend_all(budget)) == 1
 
 
+def test_a_429_that_has_been_over_for_long_means_nothing_to_the_next_boot(database: Database) -> None:
+    clock = Clock()
+    budget = a_budget(database, clock, calls_per_minute=60, reserve=0)
+    budget.refused(10 * SECOND)
+    clock.advance(40 * MINUTE)
+    assert isinstance(budget.borrow(PATIENCE), Slot)
+    clock.reboot("second-boot")
+    clock.advance(10 * MINUTE)
+    budget = a_budget(database, clock, calls_per_minute=60, reserve=0)
+    budget.claim(0, MINUTE)
+    assert (budget.state().withheld, budget.state().blocked_for) == (0, 0)
+
+
 def test_a_smaller_limit_after_a_429_still_lends_one(database: Database) -> None:
     clock = Clock()
     a_budget(database, clock, calls_per_minute=60, reserve=0).refused(0)
