@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from alertd.clock import DAY, HOUR, MINUTE, SECOND, Duration, Instant
+from alertd.clock import DAY, MINUTE, SECOND, Duration, Instant
 from alertd.comparisons import VALUE
 from alertd.evaluation.settling import Judged
-from alertd.facts import CONVERSATION, Evidence, Level, State
+from alertd.facts import CONVERSATION, Evidence, Level
 from alertd.notices.own import REOPEN_WITHIN
 from alertd.notices.settlement import LEAST_ATTEMPTS
 from alertd.notices.silences import Silence
@@ -30,7 +30,7 @@ from alertd.testing.simulation.violation import Violation
 _FAILED = (Evidence.ERROR, Evidence.STALE)
 _RECENT = 4 * MINUTE  # calls that may still hold a slot
 _LEARNT = 70 * MINUTE  # after a 429 slots come back one a minute
-_GATE = 6 * MINUTE  # a refused token is not tried for so long
+_GATE = 21 * MINUTE  # a refused token is tried every five minutes, by whichever rule is due then
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class Auditor:
         self.look, self.promises, self.timers = Look(), Promises(), Timers()
         self.runs: Counter[tuple[str, Instant]] = Counter()
         self._days_run: Counter[str] = Counter()
+        self._refused_at: Duration = -DAY  # a 429
+        self._shut_at: Duration = -DAY  # a 401
+        self._called = 0  # calls that were looked at
         self._seen = 0  # messages that were looked at
         self._told: dict[tuple[str, str, int | None], str] = {}
         self._by_story: dict[tuple[str, int | None], list[Heard]] = {}
@@ -82,6 +85,8 @@ class Auditor:
     def see(self, book: Rulebook, heard: Sequence[Heard], desks: Mapping[str, Desk], api: FaultyApi, *, killed: bool) -> None:
         """Look at all that can be seen after a step. `killed`: the process ended in it."""
         self.look.again(self._database, self._clock.uptime(), self._clock.boot())
+        self._learn(api.calls[self._called :])
+        self._called = len(api.calls)
         self._budget(api, killed=killed)
         self._incidents(book)
         self._deliveries()
@@ -186,19 +191,14 @@ class Auditor:
             self._heard_now(judged, tick)
         self.up_to_date(book, known_since, tick.began)
 
-    def learn(self, calls: Sequence[Call]) -> None:
-        """Calls that were made: what the API refused is felt for a while."""
+    def _learn(self, calls: Sequence[Call]) -> None:
+        """What the API refused is felt for a while."""
         for call in calls:
-            if call.outcome == "429":
-                self._refused_at = call.begun
-            if call.outcome == "401":
-                self._shut_at = call.begun
-
-    _refused_at: Duration = -DAY
-    _shut_at: Duration = -DAY
+            self._refused_at = call.begun if call.outcome == "429" else self._refused_at
+            self._shut_at = call.begun if call.outcome == "401" else self._shut_at
 
     def _shut(self) -> bool:
-        return self._clock.elapsed - self._shut_at < _GATE + HOUR // 4
+        return self._clock.elapsed - self._shut_at < _GATE
 
     def _scarce(self, tick: Ticked) -> bool:
         """Whether calls may have been short: the API refused some lately, they took long, or nearly all slots were in use."""
@@ -277,7 +277,3 @@ class Auditor:
             story = self.look.story(incident, receiver)
             if row and row["closed_at"] and receiver in receivers and receiver != QUIET:
                 self.must("I4", checks.i4_end(story))
-
-    def alive(self) -> int:
-        """How many alerts fire, for the log."""
-        return sum(row["state"] == State.FIRING for row in self.look.alerts.values())

@@ -7,7 +7,7 @@ import itertools
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from alertd.clock import DAY, MINUTE, SECOND, Duration, iso
-from alertd.evaluation.schedule import next_instant
+from alertd.evaluation.schedule import Due, next_instant
 from alertd.evaluation.settling import Judged
 from alertd.notices.claiming import LONGEST_PAUSE
 from alertd.notices.outbox import LEASE
@@ -114,7 +114,7 @@ class Simulation:
         self._let_time_pass(self._pause())
         self._do(self.happenings.go_on, self._work)
 
-    def _do(self, *parts: object) -> None:
+    def _do(self, *parts: Callable[[], object]) -> None:
         """One step: its parts, unless the process ends in one of them, and a look at what came of it."""
         self.run.steps += 1
         self.auditor.step = self.run.steps
@@ -122,7 +122,7 @@ class Simulation:
         try:
             with self.fuse.lit():
                 for part in parts:
-                    part()  # type: ignore[operator]  # functions without arguments
+                    part()
         except Killed:
             killed = True
         self._look(killed=killed)
@@ -168,15 +168,16 @@ class Simulation:
             self.auditor.up_to_date(self.process.book, self.process.known_since, now)
         self.process.send(self.luck.choice((1, 4, 50, 50)))
 
-    def _check(self, dues: tuple[object, ...]) -> None:
+    def _check(self, dues: tuple[Due, ...]) -> None:
+        """One tick, with a look before it and one after it, in which nobody dies."""
         self.fuse.burning = False
         self._look()
         self.fuse.burning = True
         before, began, version = copy(self.auditor.look), self.clock.now(), self.traffic.version
         before.incidents = dict(before.incidents)
         shown, calls, judged = self.traffic.shown(), len(self.api.calls), list[Judged]()
-        due = frozenset(each.rule.id for each in dues)  # type: ignore[attr-defined]  # of type Due
-        for each, kind in self.process.check(dues):  # type: ignore[arg-type]
+        due = frozenset(each.rule.id for each in dues)
+        for each, kind in self.process.check(dues):
             judged.append(each)
             self.note(self.clock.elapsed, each.rule.id, iso(each.due.at), each.evidence, kind, len(each.verdicts))
         self.run.evaluations += len(judged)
@@ -184,7 +185,6 @@ class Simulation:
         same = shown if self.traffic.version == version else None
         made = self.api.calls[calls:]
         self.fuse.burning = False
-        self.auditor.learn(made)
         self._look()
         tick = Ticked(began, self.clock.now(), due, judged, same, made)
         self.auditor.ticked(tick, self.process.book, before, self.process.known_since)
