@@ -18,8 +18,7 @@ import structlog
 from alertd.clock import DAY, MINUTE, SECOND, Duration, iso
 from alertd.evaluation.schedule import Due, next_instant
 from alertd.evaluation.settling import Judged
-from alertd.notices.claiming import LONGEST_PAUSE
-from alertd.notices.outbox import LEASE
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE
 from alertd.reporting.gate import Gate
 from alertd.rulebook.rule import Rulebook
 from alertd.store import sqlite
