@@ -11,6 +11,7 @@ from alertd.channels.base import SlackAccess
 from alertd.channels.slack.listening import Listener
 from alertd.channels.slack.presses import Pressed
 from alertd.clock import Clock
+from alertd.errors import AlertdError
 from alertd.notices.acting import press
 from alertd.rulebook.rule import Rulebook
 from alertd.store.database import Database
@@ -26,7 +27,7 @@ class Buttons:
         self, slack: SlackAccess, database: Database, clock: Clock, book: Callable[[], Rulebook], wake: Callable[[], None]
     ) -> None:
         self._database, self._clock, self._book, self._wake = database, clock, book, wake
-        self._listener = Listener(slack, self.pressed, clock) if slack.app_token() else None
+        self._listener = Listener(slack, self.pressed, clock) if _wanted(slack) else None
 
     def start(self) -> None:
         """Begin to hear."""
@@ -55,3 +56,11 @@ class Buttons:
         if acted.changed:
             self._wake()
         return acted.text
+
+
+def _wanted(slack: SlackAccess) -> bool:
+    """Whether there is to be somebody who hears. Why a token cannot be read is said by whoever tries to use it."""
+    try:
+        return bool(slack.app_token())
+    except AlertdError:
+        return True

@@ -22,6 +22,7 @@ from alertd.channels.slack.presses import ACTIONS
 from alertd.channels.slack.refusals import SHAPE
 from alertd.charts import Chart
 from alertd.clock import HOUR, MINUTE
+from alertd.errors import SettingsError
 from alertd.facts import Kind
 from alertd.sandbox.slack_limits import check_blocks, total_text
 from alertd.testing import a_notice
@@ -229,11 +230,26 @@ def test_an_incident_that_goes_on_can_be_acknowledged_silenced_and_opened() -> N
         "Acknowledge",
         "Silence 1 h",
         "Silence 4 h",
-        "Open in Drift",
+        "Open",
     ]
     assert {button["value"] for button in (first, one, four, link)} == {"12"}
     assert first["style"] == "primary"
     assert link["url"] == "https://alertd.example.com/incidents/12?a=1&b=2"
+
+
+def test_a_link_to_a_conversation_says_where_it_leads() -> None:
+    parts = {"buttons": "open", "open": "https://app.drift.com/conversations/7"}
+    (link,) = buttons(replace(OPENED, parts=parts))
+    assert link["text"]["text"] == "Open in Drift"
+
+
+def test_a_token_for_buttons_that_cannot_be_read_costs_no_message(slack: FakeSlack) -> None:
+    def explode() -> str:
+        raise SettingsError("the file cannot be read")
+
+    usual = access(slack)
+    BOT.send(OPENED, None, replace(usual, slack=replace(usual.slack, app_token=explode)))
+    assert "actions" not in types(slack.calls[0])
 
 
 def test_every_button_but_the_link_is_one_that_is_heard() -> None:

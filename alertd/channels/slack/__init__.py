@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from alertd.channels.base import Access, Channel, Message, Receipt, Variable
+from alertd.channels.base import Access, Channel, Message, Receipt, SlackAccess, Variable
 from alertd.channels.http import LOOPBACK, TIMEOUT
 from alertd.channels.slack.blocks import TEXT, Block, blocks, cut
 from alertd.channels.slack.buttons import buttons
@@ -21,7 +21,7 @@ from alertd.channels.slack.finding import metadata, search, whereabouts
 from alertd.channels.slack.refusals import Refusal, ask, post
 from alertd.channels.slack.shaping import brief, shaped
 from alertd.clock import SECOND
-from alertd.errors import DeliveryError
+from alertd.errors import AlertdError, DeliveryError
 from alertd.facts import Kind, Level
 
 # At DEBUG the SDK prints addresses and texts, and at ERROR what urllib says, which may be a webhook's address.
@@ -108,7 +108,7 @@ class Slack(Channel):
             logger=_silent,
         )
         client.deadline = access.slack.deadline
-        pressed = buttons(message) if access.slack.app_token() else ()  # without the token nobody hears them
+        pressed = buttons(message) if _heard(access.slack) else ()
         return self._talk(message, thread or {}, client, pressed)
 
     def _hook(self, message: Message, variable: str, access: Access) -> Receipt:
@@ -235,6 +235,14 @@ def _safe(address: str) -> bool:
 
 def _printable(secret: str) -> bool:
     return bool(re.fullmatch(r"[!-~]+", secret.strip()))
+
+
+def _heard(slack: SlackAccess) -> bool:
+    """Whether somebody hears the buttons. A token that cannot be read costs the buttons, and no message."""
+    try:
+        return bool(slack.app_token())
+    except AlertdError:
+        return False
 
 
 CHANNEL = Slack

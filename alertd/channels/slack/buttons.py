@@ -18,6 +18,8 @@ OPEN = "alertd_open"
 _NONE = frozenset({Kind.RESOLVED, Kind.TEST, Kind.DIGEST, Kind.REPORT})
 _ADDRESS = 2_000  # Slack takes 3,000; all blocks together must fit
 
+DRIFT = "https://app.drift.com/"
+
 
 def buttons(message: Message) -> tuple[Block, ...]:
     """The buttons that the template's part `buttons` names, in that order; none once the incident is over."""
@@ -37,7 +39,7 @@ def _button(word: str, message: Message, incident: str) -> Block | None:
             action, short, long = SILENCES[word]
             return _pressed(action, f"Silence {short}", incident) | {"confirm": _sure(long)}
         case "open" if address := _address(message.parts.get("open", "")):
-            return _pressed(OPEN, "Open" if message.notice.page else "Open in Drift", incident) | {"url": address}
+            return _pressed(OPEN, "Open in Drift" if address.startswith(DRIFT) else "Open", incident) | {"url": address}
     return None
 
 
