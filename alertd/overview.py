@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from alertd.clock import DAY, Duration, Instant, iso
 from alertd.evaluation.ledger import Checked, load_alerts, load_checked
-from alertd.facts import Alert, Evidence, Level, State
-from alertd.notices.incidents import Incident
+from alertd.facts import Alert, Evidence, State
+from alertd.notices.incidents import Incident, as_incident
 from alertd.notices.letters import given_up
 from alertd.notices.silences import Silence, active
 from alertd.reporting.budget import BudgetState
@@ -113,9 +113,7 @@ def look(database: Database, budget: BudgetState, daemon: str | None, at: Instan
 
 def open_incidents(transaction: sa.Connection) -> tuple[Incident, ...]:
     """The incidents that go on, the worst first, of those that are alike the oldest."""
-    columns = [incidents.c[each.name] for each in fields(Incident)]
-    rows = transaction.execute(sa.select(*columns).where(incidents.c.closed_at.is_(None))).mappings()
-    found = [Incident(**(dict(row) | {"level": Level(row["level"]), "worst": Level(row["worst"])})) for row in rows]
+    found = map(as_incident, transaction.execute(sa.select(incidents).where(incidents.c.closed_at.is_(None))))
     return tuple(sorted(found, key=lambda each: (-each.level.rank, each.id)))
 
 

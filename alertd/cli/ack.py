@@ -85,7 +85,7 @@ def _write(transaction: Connection, number: int, who: str | None, at: Instant, r
         unacknowledge(transaction, number, at, receivers)
         return None
     acted = acknowledge(transaction, number, who, at, receivers)
-    return None if acted.done else f"incident {number}: {acted.text} To take it over: alertd ack {number} --undo, then again"
+    return None if acted.done else f"incident {number}: {acted.text}"
 
 
 def _done(incident: Incident) -> str:

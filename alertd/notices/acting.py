@@ -7,17 +7,18 @@ at once; that counts as nothing told (I4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from alertd.clock import HOUR, MINUTE, SECOND, Duration, Instant
-from alertd.facts import Kind, Level
+from alertd.facts import Kind
 from alertd.notice import Notice, from_json
 from alertd.notices import incidents as written
 from alertd.notices import silences
-from alertd.notices.incidents import Incident
+from alertd.notices.doing import OWN
+from alertd.notices.incidents import Incident, as_incident
 from alertd.notices.periods import spell_moment
 from alertd.notices.silences import Silence
 from alertd.notices.telling import load_stories, recipients, tell
@@ -32,7 +33,7 @@ _NOTICES = (
     .where(notices.c.incident == sa.bindparam("of_incident", type_=sa.Integer))
     .order_by(notices.c.id.desc())
 )
-_OPEN = sa.select(*(incidents.c[each.name] for each in fields(Incident))).where(incidents.c.closed_at.is_(None))
+_OPEN = sa.select(incidents).where(incidents.c.closed_at.is_(None))
 _RECEIPTS = sa.select(deliveries.c.receipt).where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer))
 
 _SILENCES: Mapping[str, Duration] = {"silence 1h": HOUR, "silence 4h": 4 * HOUR}
@@ -42,9 +43,6 @@ _LATE: Duration = 10 * MINUTE
 
 # A silence that ends so shortly before another one would is as good: two people have pressed at about the same time.
 _NEARLY: Duration = 2 * MINUTE
-
-# Incidents of alertd itself have causes for rules, whose ids nothing else may begin with.
-_OWN = "alertd-"
 
 Receivers = Mapping[str, Receiver]
 
@@ -82,7 +80,9 @@ def acknowledge(transaction: sa.Connection, number: int, by: str, at: Instant, r
         return _over(number)
     if incident.acknowledged_by not in (None, by):
         since = spell_moment(incident.acknowledged_at or at, at, _timezone(transaction, number))
-        return Acted(f"{incident.acknowledged_by} has it already, since {since}.")
+        return Acted(
+            f"{incident.acknowledged_by} has it already, since {since}. To take it over: alertd ack {number} --undo, then again."
+        )
     news = incident.acknowledged_by is None
     if news:
         written.acknowledge(transaction, number, by, at)
@@ -116,7 +116,7 @@ def silence_rule(
     incident = _open(transaction, number)
     if incident is None:
         return _over(number)
-    if incident.rule.startswith(_OWN):
+    if incident.rule.startswith(OWN):
         return Acted("What keeps alertd itself from its work is told whatever is silenced; acknowledge it instead.")
     start = _moment(pressed_at, now)
     start -= start % SECOND
@@ -219,8 +219,8 @@ def _open(transaction: sa.Connection, number: int) -> Incident | None:
 
 
 def _found(transaction: sa.Connection, which: sa.ColumnElement[bool]) -> Incident | None:
-    row = transaction.execute(_OPEN.where(which).order_by(incidents.c.id.desc()).limit(1)).mappings().first()
-    return None if row is None else Incident(**(dict(row) | {"level": Level(row["level"]), "worst": Level(row["worst"])}))
+    row = transaction.execute(_OPEN.where(which).order_by(incidents.c.id.desc()).limit(1)).first()
+    return None if row is None else as_incident(row)
 
 
 def _timezone(transaction: sa.Connection, number: int) -> str:

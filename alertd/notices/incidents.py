@@ -99,12 +99,12 @@ def untrue(move: Transition) -> bool:
 def last_incident(transaction: sa.Connection, rule: str) -> Incident | None:
     """The newest incident of a rule, open or closed."""
     row = transaction.execute(_NEWEST, {"of_rule": rule}).one_or_none()
-    return None if row is None else _incident(row)
+    return None if row is None else as_incident(row)
 
 
 def last_incidents(transaction: sa.Connection, checked: Collection[str]) -> dict[str, Incident]:
     """The newest incident, open or closed, of each of these rules that has one; of rules that have been checked."""
-    return {row.rule: _incident(row) for row in transaction.execute(_NEWEST_OF_EACH, {"of_rules": list(checked)})}
+    return {row.rule: as_incident(row) for row in transaction.execute(_NEWEST_OF_EACH, {"of_rules": list(checked)})}
 
 
 def save_incident(transaction: sa.Connection, incident: Incident) -> int:
@@ -133,7 +133,8 @@ def _acknowledged(transaction: sa.Connection, number: int, at: Instant | None, b
     return transaction.execute(_CHANGE_OPEN, values).rowcount > 0
 
 
-def _incident(row: sa.Row[Any]) -> Incident:
+def as_incident(row: sa.Row[Any]) -> Incident:
+    """The incident of a row that has all of its columns."""
     values = {name: getattr(row, name) for name in _FIELDS}
     return Incident(**(values | {"level": Level(row.level), "worst": Level(row.worst)}))
 

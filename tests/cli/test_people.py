@@ -148,7 +148,7 @@ def test_whoever_has_it_keeps_it_until_it_is_given_back(folder: Path) -> None:
     assert say(folder, "ack", "3", "--by", "Ada").code == 0
     ran = say(folder, "ack", "3")
     assert ran.err.startswith("alertd: incident 3: Ada has it already, since ")
-    assert ran.err.endswith(" UTC. To take it over: alertd ack 3 --undo, then again\n")
+    assert ran.err.endswith(" UTC. To take it over: alertd ack 3 --undo, then again.\n")
     assert "acknowledged by Ada" in ran.out
     assert who_has(folder, "slow") == "Ada"
     assert say(folder, "ack", "3", "--by", "Ada").err == ""

@@ -126,7 +126,9 @@ def test_whoever_comes_second_is_told_who_has_it_since_when(stage: Stage) -> Non
     ack(opened(stage))
     before = state(stage)
     stage.clock.advance(MINUTE)
-    assert ack(stage, "Ben") == Acted("Priya has it already, since 09:05 UTC.")
+    assert ack(stage, "Ben") == Acted(
+        "Priya has it already, since 09:05 UTC. To take it over: alertd ack 1 --undo, then again."
+    )
     assert state(stage) == before
 
 
