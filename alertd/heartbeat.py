@@ -71,6 +71,8 @@ class Heartbeat:
             self._tell(address, self._wrong())
         except AlertdError as problem:  # the file with the address cannot be read
             self._ended(str(problem))
+        except Exception as problem:  # noqa: BLE001 - whoever beats has messages to send
+            self._ended(f"alertd made a mistake with its sign of life ({type(problem).__name__}); report it")
 
     def _wrong(self) -> str | None:
         try:

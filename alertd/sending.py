@@ -40,7 +40,6 @@ class Sending:
     def __init__(self, outbox: Outbox, heartbeat: Heartbeat, watch: Watch, stopping: threading.Event) -> None:
         self._outbox, self._heartbeat, self._watch, self._stopping = outbox, heartbeat, watch, stopping
         self._mail = threading.Event()  # set when there may be something to send
-        self._started = False
         self._threads = [threading.Thread(target=self._run, name=f"send-{number}") for number in range(SENDERS)]
 
     def start(self) -> None:
@@ -51,7 +50,6 @@ class Sending:
             _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
         for thread in self._threads:
             thread.start()
-        self._started = True
 
     def stop(self, until: float) -> None:
         """Let what is being sent be finished, up to that moment of time.monotonic(); the event `stopping` has been set."""
@@ -77,7 +75,7 @@ class Sending:
     def checks(self) -> dict[str, Check]:
         """Whether all threads send, and whether the sign of life is taken; no part of it where nobody waits for one."""
         beat = self._heartbeat
-        if self._started and not all(thread.is_alive() for thread in self._threads):
+        if any(thread.ident is not None and not thread.is_alive() for thread in self._threads):
             return {"sending": Check(ok=False, text="a thread that sends has ended; restart alertd, and report its log")}
         if beat.error is not None:
             return {"heartbeat": Check(ok=False, text=beat.error)}
@@ -90,16 +88,10 @@ class Sending:
     def _run(self) -> None:
         while not self._stopping.is_set():
             busy = self._sent_one()
-            self._beat()
+            self._heartbeat.beat()
             if not busy:
                 self._mail.wait(IDLE)
                 self._mail.clear()
-
-    def _beat(self) -> None:
-        try:
-            self._heartbeat.beat()
-        except Exception as problem:  # noqa: BLE001 - a thread that ends here would send nothing any more
-            self._watch.sending_failed(problem)
 
     def _sent_one(self) -> bool:
         try:
