@@ -113,8 +113,9 @@ class Outbox:
 
     def release(self) -> None:
         """What was to be gathered is there."""
-        if self.gathering is not None:
-            self.gathering = replace(self.gathering, until=min(self.gathering.until, self.clock.uptime()))
+        with self._guard:
+            if self.gathering is not None and self.gathering.upto is None:
+                self.gathering = replace(self.gathering, until=min(self.gathering.until, self.clock.uptime()))
 
     def recover(self) -> int:
         """Take up what a killed daemon was sending; call it once, while holding the store. Returns how many there were."""
