@@ -27,7 +27,7 @@ THREADS = 8  # at most, of those that hang too
 TITLE, BODY = 250, 8_000  # letters; what a service takes less of, Apprise cuts or splits
 REPEAT = "Sent again: the first attempt may have arrived."
 TESTED = "This is a test message from alertd. Nothing is wrong."
-INSTALL = 'Apprise is not installed; pip install "alertd[apprise]"'
+INSTALL = "Apprise is not installed; install alertd with its extra `apprise`, or run: pip install apprise"
 
 _threads = threading.BoundedSemaphore(THREADS)
 
