@@ -80,9 +80,8 @@ def acknowledge(transaction: sa.Connection, number: int, by: str, at: Instant, r
         return _over(number)
     if incident.acknowledged_by not in (None, by):
         since = spell_moment(incident.acknowledged_at or at, at, _timezone(transaction, number))
-        return Acted(
-            f"{incident.acknowledged_by} has it already, since {since}. To take it over: alertd ack {number} --undo, then again."
-        )
+        who = f"{incident.acknowledged_by} has it already, since {since}"
+        return Acted(f"{who}. To take it over: alertd ack {number} --undo, then again.")
     news = incident.acknowledged_by is None
     if news:
         written.acknowledge(transaction, number, by, at)

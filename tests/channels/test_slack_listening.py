@@ -513,7 +513,10 @@ def test_after_a_stop_nothing_goes_on(desk: Desk) -> None:
 
 
 def test_one_that_was_never_started_can_be_stopped(desk: Desk) -> None:
-    Listener(SlackAccess(f"{desk.address}/api/"), lambda _pressed: "", SystemClock()).stop()
+    listener = Listener(SlackAccess(f"{desk.address}/api/"), lambda _pressed: "", SystemClock())
+    listener.stop()
+    assert not listener.state().connected
+    assert desk.switchboard.opened == 0
 
 
 # What a payload may be
