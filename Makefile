@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test lint types bench docs lock .venv clean
+.PHONY: demo run test lint types bench soak docs lock .venv clean
 
 demo: .venv/.run  ## the daemon on generated traffic, with an inbox to look at; until Ctrl-C
 	@$(BIN)/alertd demo
@@ -22,6 +22,9 @@ types: .venv/.dev
 
 bench: .venv/.dev  ## prints figures, asserts nothing
 	@$(BIN)/pytest -q -s --no-header tests/benchmarks
+
+soak: .venv/.dev  ## the long trials (docs/reliability.md), and a table of what they have shown; TRIALS="kills clock" for some
+	@$(BIN)/python -m tests.soak $(TRIALS)
 
 docs: .venv/.run  ## the tables of docs/ from the models that they are about
 	@$(BIN)/python -m alertd.rulebook.pages docs/rules.md
