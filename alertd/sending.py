@@ -1,37 +1,21 @@
-"""The threads that send: several, so that one receiver that hangs holds up nobody else, and the sign of life comes from them.
-
-After a downtime what has happened meanwhile is gathered into one message, instead of one message for each thing.
-"""
+"""The threads that send: several, so that one that hangs holds up nobody else; the sign of life comes from them."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Iterable
 
-import structlog
-
-from alertd.clock import MINUTE, SECOND, Duration, Instant, iso
-from alertd.evaluation.schedule import Due
+from alertd.clock import SECOND, iso
 from alertd.heartbeat import Heartbeat
-from alertd.notices.markup import utc
 from alertd.notices.outbox import Outbox
 from alertd.watching import Watch
 from alertd.web.health import Check
-
-_log = structlog.get_logger()
 
 SENDERS = 4
 
 # Seconds that the outbox sleeps when nothing is due and nobody wakes it.
 IDLE = 1.0
-
-# So long at least alertd was not running for what follows to be a summary.
-DOWN: Duration = 10 * MINUTE
-
-# What is gathered after a downtime waits for the first checks, and no longer than this.
-GATHERING: Duration = 2 * MINUTE
 
 
 class Sending:
@@ -43,11 +27,7 @@ class Sending:
         self._threads = [threading.Thread(target=self._run, name=f"send-{number}") for number in range(SENDERS)]
 
     def start(self) -> None:
-        """Take up what was left, then send. Raises StoreError."""
-        if again := self._outbox.revive():
-            _log.info("telling again what reached nobody and still goes on", deliveries=again)
-        if taken_up := self._outbox.recover():
-            _log.warning("sending again what a killed daemon was sending", deliveries=taken_up)
+        """Begin to send."""
         for thread in self._threads:
             thread.start()
 
@@ -61,16 +41,6 @@ class Sending:
     def wake(self) -> None:
         """There may be something to send."""
         self._mail.set()
-
-    def gather(self, last: Instant | None, dues: Iterable[Due], now: Instant) -> None:
-        """Gather what comes of the first checks, if rules should have been checked since the last check, and were not."""
-        if last is None or now - last < DOWN or not any(each.missed for each in dues):
-            return
-        self._outbox.gather(GATHERING, f"alertd was not running from {utc(last, now)} to {utc(now, now)}")
-
-    def release(self) -> None:
-        """The first checks are done."""
-        self._outbox.release()
 
     def checks(self) -> dict[str, Check]:
         """Whether all threads send, and whether the sign of life is taken; no part of it where nobody waits for one."""

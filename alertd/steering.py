@@ -29,9 +29,11 @@ _FORGET: Duration = 30 * DAY
 class Steering:
     """What the daemon does about its plans. `tell` is given each new forecast."""
 
-    def __init__(self, source: Source, database: Database, clock: Clock, tell: Callable[[Forecast], None]) -> None:
+    def __init__(
+        self, source: Source, database: Database, clock: Clock, tell: Callable[[Forecast], None], chance: random.Random
+    ) -> None:
         self._source, self._database, self._clock, self._tell = source, database, clock, tell
-        self._audit = Audit(source, random.Random())  # noqa: S311 - a sample, not a key
+        self._audit = Audit(source, chance)
         self._claimed = 0
 
     def new_rulebook(self, book: Rulebook) -> None:

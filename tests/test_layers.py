@@ -33,6 +33,7 @@ LAYERS = (
     ("settings", "logs", "shipped"),
     ("assembly", "watching", "steering", "reloading", "heartbeat"),
     ("troubles", "sending", "pressing"),
+    ("engine",),
     ("daemon",),
     ("demo",),
     ("testing",),

@@ -1,4 +1,4 @@
-"""Sending: what is gathered after a downtime, and a sign of life that comes from those who send."""
+"""Sending: a sign of life that comes from those who send."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import time
 import pytest
 
 from alertd.channels.base import Access
-from alertd.clock import HOUR, MINUTE, Instant
-from alertd.evaluation.schedule import Due
+from alertd.clock import HOUR, MINUTE
 from alertd.heartbeat import Heartbeat
-from alertd.notices.outbox import Gathering, Outbox
-from alertd.sending import DOWN, GATHERING, Sending
+from alertd.notices.outbox import Outbox
+from alertd.sending import Sending
 from alertd.store.database import Database
-from alertd.testing import START, FakeClock, a_rule, a_rulebook
+from alertd.testing import FakeClock, a_rule, a_rulebook
 from alertd.watching import Watch
 from tests.cli.shell import until
-
-DUE = Due(a_rule(), START, missed=3)
 
 
 class Scene:
@@ -35,41 +32,10 @@ class Scene:
     def address(self) -> None:
         self.beats += 1
 
-    def gathering(self, last: Instant | None, *dues: Due) -> Gathering | None:
-        self.sending.gather(last, dues, START)
-        return self.outbox.gathering
-
 
 @pytest.fixture
 def scene(database: Database) -> Scene:
     return Scene(database)
-
-
-def test_after_a_downtime_the_first_news_is_gathered_and_says_since_when(scene: Scene) -> None:
-    found = scene.gathering(START - 3 * HOUR, DUE)
-    assert found is not None
-    assert found.until == scene.clock.uptime() + GATHERING
-    assert found.reason.startswith("alertd was not running from ")
-
-
-@pytest.mark.parametrize(
-    ("last", "dues"),
-    [
-        (None, (DUE,)),  # it never ran
-        (START - DOWN + 1, (DUE,)),  # only for a moment
-        (START - 3 * HOUR, (Due(a_rule(), START),)),  # nothing was to be checked meanwhile
-        (START - 3 * HOUR, ()),
-    ],
-)
-def test_without_a_downtime_nothing_is_gathered(scene: Scene, last: Instant | None, dues: tuple[Due, ...]) -> None:
-    assert scene.gathering(last, *dues) is None
-
-
-def test_gathering_ends_with_the_first_checks(scene: Scene) -> None:
-    scene.gathering(START - 3 * HOUR, DUE)
-    scene.sending.release()
-    assert scene.outbox.gathering is not None
-    assert scene.outbox.gathering.until == scene.clock.uptime()
 
 
 def test_the_sign_of_life_comes_from_those_who_send_and_ends_with_them(scene: Scene) -> None:
