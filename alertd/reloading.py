@@ -74,7 +74,7 @@ class Reloading:
     """Keeps the rulebook up to date with its folder. Used by one thread.
 
     `take` makes a rulebook the one that runs; if it raises, the files are tried again at the next look. `told` is called once
-    for each new content that is wrong, and again at the next look if it raises; `mended` once when what was told is over.
+    for each new content that is wrong, and `mended` once when what was told is over; each again at the next look if it raises.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Reloading:
         self._since = 0  # on the clock of uptime: when that was seen first
         self._rejected: Rejected | None = None
         self._to_tell = False
+        self._to_clear = False
         self._not_taken: str | None = None
 
     def begin(self, pause: Callable[[Duration], None]) -> Loaded:
@@ -132,14 +133,16 @@ class Reloading:
         return EVERY
 
     def tell(self) -> None:
-        """Tell of wrong files that have not been told of."""
-        if self._rejected and self._to_tell:
-            try:
+        """Tell of wrong files that have not been told of, and of the end of that."""
+        try:
+            if self._rejected and self._to_tell:
                 self._told(self._rejected)
-            except Exception:  # noqa: BLE001 - telling is not worth the rules that run
-                _log.exception("nobody was told of the wrong rule files, tried again soon")
-            else:
-                self._to_tell = False
+                self._to_tell = self._to_clear = False
+            if self._to_clear:
+                self._mended()
+                self._to_clear = False
+        except Exception:  # noqa: BLE001 - telling is not worth the rules that run
+            _log.exception("nobody was told how the rule files are, tried again soon")
 
     def _first(self, kept: Kept | None, pause: Callable[[Duration], None]) -> _Sight:
         """The folder, when it is settled; at once where nothing can be lost by it."""
@@ -227,13 +230,9 @@ class Reloading:
         self._sighted = self._not_taken = None
         if self._rejected is None:
             return
-        told, self._rejected, self._to_tell = not self._to_tell, None, False
+        self._rejected, self._to_tell, self._to_clear = None, False, not self._to_tell
         _log.info("rule files are good again")
-        if told:
-            try:
-                self._mended()
-            except Exception:  # noqa: BLE001 - as above
-                _log.exception("nobody was told that the rule files are good again")
+        self.tell()
 
 
 def newest(folder: Path, kept: Kept | None) -> tuple[bool, str]:

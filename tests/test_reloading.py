@@ -50,7 +50,7 @@ class Desk:
             self.clock,
             take=self.take,
             told=self.hear,
-            mended=lambda: self.heard.append(None),
+            mended=self.relieved,
         )
 
     def take(self, loaded: Loaded) -> None:
@@ -64,6 +64,11 @@ class Desk:
         if self.failures:
             raise self.failures.pop(0)
         self.heard.append(rejected)
+
+    def relieved(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.heard.append(None)
 
     def pause(self, wait: Duration) -> None:
         self.clock.advance(wait)
@@ -186,6 +191,15 @@ def test_a_telling_that_fails_is_repeated(desk: Desk) -> None:
     desk.failures = [StoreError("the store cannot be used: disk full"), ValueError("a mistake")]
     desk.look()
     assert len(desk.heard) == 1
+
+
+def test_telling_that_they_are_good_again_is_repeated_when_it_fails(desk: Desk) -> None:
+    write(desk.folder, one=BROKEN)
+    desk.look()
+    write(desk.folder, one=rule("one"))
+    desk.failures = [StoreError("the store cannot be used: disk full")] * 2
+    desk.look()
+    assert desk.heard[1:] == [None]
 
 
 def test_what_could_not_be_told_is_not_told_to_be_over(desk: Desk) -> None:
