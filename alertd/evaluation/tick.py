@@ -42,17 +42,18 @@ def tick(
     now: Callable[[], Instant],
     *,
     after: Callable[[Asking], None] = lambda _asking: None,
+    unsettled: Callable[[Judged, Exception], None] = lambda _judged, _problem: None,
 ) -> Iterator[tuple[Judged, Kind | None]]:
     """Check all due rules. Yields each as it is settled, with the kind of notice that came of it.
 
-    A rule whose settling fails is logged and costs only itself; it is due again at its next instant.
-    `after` is called at the end with all that was asked.
+    A rule whose settling fails is logged, costs only itself, and is given to `unsettled` with the reason. `after` is called at
+    the end with all that was asked.
     """
     known = know(database, dues)
     asking = Asking(source, wanted(dues, known=known))
     for ready in _causes_first(_judged_together(asking, dues, known), dues):
         for few in _few(ready):
-            yield from _settle_together(database, few, book, now)
+            yield from _settle_together(database, few, book, now, unsettled)
     after(asking)
 
 
@@ -84,7 +85,11 @@ def _few(judged: Iterable[Judged]) -> Iterator[list[Judged]]:
 
 
 def _settle_together(
-    database: Database, checks: Sequence[Judged], book: Rulebook, now: Callable[[], Instant]
+    database: Database,
+    checks: Sequence[Judged],
+    book: Rulebook,
+    now: Callable[[], Instant],
+    unsettled: Callable[[Judged, Exception], None],
 ) -> list[tuple[Judged, Kind | None]]:
     """Settle checks in one transaction. If one of them breaks it, in halves, until that one is alone: it costs only itself."""
     settling = False
@@ -96,9 +101,11 @@ def _settle_together(
     except Exception as problem:  # noqa: BLE001 - one rule must not stop the others (I7)
         if settling and len(checks) > 1:
             middle = len(checks) // 2
-            return [done for half in (checks[:middle], checks[middle:]) for done in _settle_together(database, half, book, now)]
+            halves = (checks[:middle], checks[middle:])
+            return [done for half in halves for done in _settle_together(database, half, book, now, unsettled)]
         for each in checks:
             _log_unsettled(each, problem)
+            unsettled(each, problem)
         return []
     return list(zip(checks, kinds, strict=True))
 
