@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ import sqlalchemy as sa
 import structlog
 
 from alertd.channels.base import Access
-from alertd.clock import MINUTE, Clock, Duration, Instant
+from alertd.clock import MINUTE, SECOND, Clock, Duration, Instant
+from alertd.errors import StoreError
 from alertd.evaluation import history, ledger
 from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.settling import Judged
@@ -45,6 +47,10 @@ DOWN: Duration = 10 * MINUTE
 GATHERING: Duration = 2 * MINUTE
 
 
+# How soon what the store did not take is tried again.
+AGAIN: Duration = 30 * SECOND
+
+
 @dataclass(frozen=True)
 class Parts:
     """What an engine works with. `outbox` is made for whoever knows the rulebook that runs."""
@@ -63,6 +69,7 @@ class Claimed:
 
     dues: tuple[Due, ...]
     book: Rulebook
+    before: Mapping[str, Instant | None]  # when each had been due last
 
 
 class Engine:
@@ -79,6 +86,7 @@ class Engine:
         )
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
+        self._owed: set[str] = set()
         self._last_due: dict[str, Instant] = {}
         self._known_since: dict[str, Instant] = {}
         self._taken: Rulebook | None = None
@@ -92,6 +100,8 @@ class Engine:
         last = max(self._last_due.values(), default=None)
         self.take(loaded)
         self._reloading.tell()
+        if self._watch.newest_rules_run:  # an earlier process may have told that they were wrong
+            self._mended()
         self._gather(last, started)
         if again := self.outbox.revive():
             _log.info("telling again what reached nobody and still goes on", deliveries=again)
@@ -110,6 +120,7 @@ class Engine:
             self.book = book
             self._known_since = {name: self._known_since.get(name, now) for name in book.rules}
             self._last_due = {name: at for name, at in self._last_due.items() if name in book.rules}
+            self._owed &= book.rules.keys()
         self._metrics.rules.set(len(book.rules))
         self._watch.reloaded(book.rules)
         before, self._taken = self._taken, book
@@ -119,8 +130,15 @@ class Engine:
             warn_about_receivers(self.lacks())
 
     def next_instant(self) -> Instant | None:
-        """When rules are due next; None without rules."""
-        return next_instant(self.book.rules.values(), self._clock.now())
+        """When rules are due next; None without rules. What the store did not take is tried again soon."""
+        now = self._clock.now()
+        at = next_instant(self.book.rules.values(), now)
+        return min(at, now + AGAIN) if at is not None and self.owes else at
+
+    @property
+    def owes(self) -> bool:
+        """Whether there are rules whose last result the store did not take."""
+        return bool(self._owed)
 
     @property
     def budget(self) -> BudgetState:
@@ -143,28 +161,40 @@ class Engine:
             book = self.book
             idle = {name: rule for name, rule in book.rules.items() if name not in self._in_flight}
             dues = all_due(idle, self._last_due, self._known_since, self._clock.now())
+            before = {each.rule.id: self._last_due.get(each.rule.id) for each in dues}
             # What was missed before a calendar closed is counted at the first check after it has opened.
             self._last_due |= {each.rule.id: each.at for each in dues if not (each.closed and each.missed)}
             dues = tuple(each for each in dues if not each.closed)
             self._in_flight |= {each.rule.id for each in dues}
         self._metrics.missed.inc(sum(each.missed for each in dues))
-        return Claimed(dues, book)
+        return Claimed(dues, book, before)
 
     def check(self, claimed: Claimed) -> Iterator[tuple[Judged, Kind | None]]:
-        """Check what was claimed. Yields each rule as it is settled, with the kind of notice that came of it."""
-        dues, settled = claimed.dues, dict[str, str | None]()
+        """Check what was claimed. Yields each rule as it is settled, with the kind of notice that came of it.
+
+        Rules whose result the store does not take are due again. Raises StoreError.
+        """
+        names, settled, again = {each.rule.id for each in claimed.dues}, dict[str, str | None](), set[str]()
+
+        def unsettled(judged: Judged, problem: Exception) -> None:
+            if isinstance(problem, StoreError):
+                again.add(judged.due.rule.id)
+
         after = partial(self.steering.look_back, asked_at=self._clock.now())
         try:
-            for judged, kind in tick(dues, claimed.book, self._source, self._database, self._clock.now, after=after):
+            for judged, kind in tick(
+                claimed.dues, claimed.book, self._source, self._database, self._clock.now, after=after, unsettled=unsettled
+            ):
                 settled[judged.due.rule.id] = _trouble(judged)
                 self._settled(judged, kind)
                 yield judged, kind
-            self._watch.ticked(settled, len(dues))
+            self._watch.ticked(settled, len(names))
             self._post(tell_unanswered(self._database, self.book, self._clock.now()))
+        except StoreError:
+            again |= names - settled.keys()
+            raise
         finally:
-            with self._guard:
-                # Settled ones were let go before, and a later tick may have claimed them since.
-                self._in_flight -= {each.rule.id for each in dues} - settled.keys()
+            self._let_go(names - settled.keys(), {name: claimed.before[name] for name in again})
             self.outbox.release()
         if claimed.book is not self.book:  # a rule that was removed meanwhile may have left something behind again
             self._retire(self.book)
@@ -181,6 +211,14 @@ class Engine:
         """What receivers lack now."""
         return find_lacks(self.book, self._access)
 
+    def _let_go(self, unsettled: AbstractSet[str], again: Mapping[str, Instant | None]) -> None:
+        """These are not being checked any more. Settled ones were let go before; a later tick may have claimed them since."""
+        with self._guard:
+            self._in_flight -= unsettled
+            self._owed |= again.keys() & self.book.rules.keys()
+            last = {name: at for name, at in again.items() if at is not None}
+            self._last_due = {name: at for name, at in self._last_due.items() if name not in again} | last
+
     def _settled(self, judged: Judged, kind: Kind | None) -> None:
         self._metrics.evaluations.labels(judged.evidence.value).inc()
         if kind:
@@ -189,6 +227,7 @@ class Engine:
             self._wake()
         with self._guard:
             self._in_flight.discard(judged.due.rule.id)
+            self._owed.discard(judged.due.rule.id)
 
     def _gather(self, last: Instant | None, started: Instant) -> None:
         """After a downtime: one message for what comes of the first checks, if rules should have been checked and were not."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from alertd.channels.base import Access
 from alertd.clock import HOUR, MINUTE, Instant
-from alertd.engine import DOWN, GATHERING, Engine, Parts, downtime
+from alertd.engine import AGAIN, DOWN, GATHERING, Engine, Parts, downtime
 from alertd.evaluation.schedule import Due
 from alertd.notices.outbox import Outbox
 from alertd.rulebook.rule import Rulebook
 from alertd.store.database import Database
+from alertd.store.tables import deliveries
 from alertd.testing import START, FakeApi, FakeClock, a_rule, a_source
 from alertd.watching import Watch
 from alertd.web.metrics import Metrics
@@ -47,6 +51,19 @@ class Life:
         engine = Engine(made, self.folder, Metrics(), Watch(self.clock), lambda: None)
         engine.begin(self.clock.advance)
         return engine
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """The store takes no decision for as long as the block."""
+        with self.database.write() as transaction:
+            transaction.execute(sa.text("ALTER TABLE decisions RENAME TO gone"))
+        yield
+        with self.database.write() as transaction:
+            transaction.execute(sa.text("ALTER TABLE gone RENAME TO decisions"))
+
+    def told(self) -> list[str]:
+        with self.database.read() as transaction:
+            return list(transaction.scalars(sa.select(deliveries.c.kind).order_by(deliveries.c.id)))
 
 
 def checked(engine: Engine) -> int:
@@ -116,3 +133,25 @@ def test_wrong_rule_files_change_nothing_and_good_ones_are_taken_when_they_have_
     for _ in range(3):
         life.clock.advance(engine.look())
     assert engine.book.rules["some"].title == "Anybody"
+
+
+def test_who_was_told_of_wrong_files_hears_that_they_are_good_from_the_next_process_too(life: Life) -> None:
+    life.begin()
+    life.write(RULES.replace("measure", "maesure"))
+    life.begin()
+    assert life.told() == ["opened"]
+    life.write(RULES)
+    life.begin()
+    assert life.told() == ["opened", "resolved"]
+
+
+def test_what_the_store_does_not_take_is_checked_again_soon(life: Life) -> None:
+    engine = life.begin()
+    life.clock.advance(5 * MINUTE)
+    with life.broken(), capture_logs():
+        checked(engine)
+    assert engine.owes
+    assert engine.next_instant() == life.clock.now() + AGAIN
+    life.clock.advance(AGAIN)
+    assert (checked(engine), engine.owes) == (1, False)
+    assert engine.next_instant() == START + 10 * MINUTE
