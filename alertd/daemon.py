@@ -207,6 +207,8 @@ class Daemon:
                     deque(self._engine.check(claimed), maxlen=0)
         except Exception as problem:  # noqa: BLE001 - it is seen in the log and in /readyz, and the next tick is tried all the same
             self.watch.broke_off(problem)
+        if self._engine.owes:
+            self._schedule(self._engine.next_instant())
 
     def _heartbeat(self, engine: Engine) -> Heartbeat:
         every = self._settings.heartbeat.every
