@@ -13,9 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.soak.kills import kills, stops
 from tests.soak.trial import Shown, Trial
 
-TRIALS: tuple[Trial, ...] = ()
+TRIALS = (
+    Trial("kills", "I1, I4, I5", kills),
+    Trial("stops", "I4, I5", stops),
+)
 
 
 @dataclass(frozen=True)
