@@ -14,12 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.soak.kills import kills, stops
+from tests.soak.simulated import simulation
 from tests.soak.trial import Shown, Trial
 
 TRIALS = (
+    Trial("simulation", "I1 to I8, I10, I11", simulation),
     Trial("kills", "I1, I4, I5", kills),
     Trial("stops", "I4, I5", stops),
 )
+
+
+_LEAST = 132  # columns of the table, also where nobody says how wide a line may be
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         talk.print(f"[{number}/{len(asked.trials)}] {trial.name}", highlight=False)
         ran.append(_run(trial, small=asked.small))
         talk.print(f"    {_verdict(ran[-1])} after {ran[-1].seconds:.0f} s", highlight=False)
-    Console().print(_table(ran))
+    out = Console()
+    out.print(_table(ran), width=max(out.width, _LEAST))
     for each in ran:
         if each.problem:
             talk.print(f"{each.trial.name}: {each.problem}", highlight=False, markup=False)
