@@ -6,8 +6,11 @@ Secrets are no fields of the settings: they are read by name when they are neede
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +25,7 @@ from alertd.clock import Duration
 from alertd.durations import parse_duration
 from alertd.errors import SettingsError
 from alertd.reporting.properties import suggest
+from alertd.rulebook.credentials import mask
 
 PREFIX = "ALERTD_"
 TOKEN = "ALERTD_REPORTING__TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -31,7 +35,9 @@ SLACK_APP_TOKEN = "ALERTD_SLACK__APP_TOKEN"  # noqa: S105
 HEARTBEAT = "ALERTD_HEARTBEAT__URL"
 SECRETS = (TOKEN, SLACK_TOKEN, SLACK_APP_TOKEN, MAIL_PASSWORD, HEARTBEAT)
 
-_UNREADABLE = ".env in the working folder cannot be read; it must be a text file in UTF-8"
+LARGEST = 1024 * 1024  # bytes of `.env`, and of a file with a secret
+
+_UNREADABLE = ".env in the working folder cannot be read; it must be an ordinary text file in UTF-8, of 1 MiB at most"
 
 
 def _duration(raw: object) -> object:
@@ -41,7 +47,24 @@ def _duration(raw: object) -> object:
         raise ValueError("is not a duration; write it like 90s, 5m or 90d") from None
 
 
+def _place(raw: object) -> object:
+    """A secret in the wrong variable is not the name of a file: whoever looks for that file would say the name aloud."""
+    if isinstance(raw, str) and not os.path.lexists(raw) and ("://" in raw or mask(raw) != raw):
+        raise ValueError(
+            "looks like a secret or an address, and is no file or folder that there is; check which variable it belongs to"
+        )
+    return raw
+
+
+def _host(raw: object) -> object:
+    if isinstance(raw, str) and (mask(raw) != raw or not re.fullmatch(r"[A-Za-z0-9.:%_-]{1,255}", raw)):
+        raise ValueError("is not the name or the address of a machine; write it like 127.0.0.1, without a scheme and a port")
+    return raw
+
+
 Span = Annotated[Duration, BeforeValidator(_duration)]
+Place = Annotated[Path, BeforeValidator(_place)]
+Host = Annotated[str, BeforeValidator(_host)]
 
 
 class _Section(BaseModel):
@@ -61,7 +84,7 @@ class ReportingSettings(_Section):
     proxy: str | None = Field(
         default=None, description="HTTP proxy for the API; proxy variables of the environment are not read."
     )
-    ca_file: Path | None = Field(default=None, description="Certificate authorities to trust instead of the usual ones.")
+    ca_file: Place | None = Field(default=None, description="Certificate authorities to trust instead of the usual ones.")
 
 
 class BudgetSettings(_Section):
@@ -125,7 +148,7 @@ class HeartbeatSettings(_Section):
 class WebSettings(_Section):
     """Where health and metrics are served."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    host: Host = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
 
 
@@ -139,8 +162,8 @@ class LogSettings(_Section):
 class Settings(_Section):
     """Everything that is not a secret. Names are `ALERTD_` + section + `__` + field."""
 
-    rules: Path = Field(default=Path("rules/starter"), description="Folder with the rule files.")
-    templates: Path | None = Field(
+    rules: Place = Field(default=Path("rules/starter"), description="Folder with the rule files.")
+    templates: Place | None = Field(
         default=None, description="Folder with templates of your own; they come before those that ship."
     )
     reporting: ReportingSettings = ReportingSettings()
@@ -165,6 +188,7 @@ def environment() -> dict[str, str]:
 
     A secret in the one place covers its `_FILE` twin in the other, and the other way round.
     """
+    _check_written()
     try:
         written = dotenv_values(".env", encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -176,6 +200,7 @@ def environment() -> dict[str, str]:
 
 def load() -> Settings:
     """Read the settings; SettingsError names every variable that is wrong, all at once, and never its value."""
+    _check_written()
     try:
         return _FromEnvironment()
     except ValidationError as problem:
@@ -184,10 +209,20 @@ def load() -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsError(_UNREADABLE) from None
-    except UnreadableSettings:
+    except (UnreadableSettings, RecursionError):  # it is read as JSON, however deep
         raise SettingsError(
             "a variable such as ALERTD_REPORTING holds no section; write ALERTD_REPORTING__URL and so on"
         ) from None
+
+
+def _check_written() -> None:
+    """Whoever reads `.env` waits for a pipe, and reads all of it."""
+    try:
+        found = Path(".env").stat()
+    except OSError:
+        return
+    if not stat.S_ISDIR(found.st_mode) and (not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST):
+        raise SettingsError(_UNREADABLE)
 
 
 def known_names() -> tuple[str, ...]:
@@ -229,11 +264,22 @@ class Secrets:
 
     def _from_file(self, name: str, place: Path) -> str:
         try:
-            return place.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as problem:
+            return _bounded(place).decode("utf-8-sig")
+        except (OSError, ValueError) as problem:  # ValueError: a NUL in its name, or bytes that are no text
             reason = problem.strerror if isinstance(problem, OSError) else "it is not text"
             # Without the name: now and then it is the secret itself that stands there.
             raise SettingsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
+
+
+def _bounded(place: Path) -> bytes:
+    """The content of an ordinary file. Without O_NONBLOCK, opening a pipe waits for somebody to write to it."""
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB")
+    return raw
 
 
 def access(settings: Settings, secrets: Secrets) -> Access:

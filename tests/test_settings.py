@@ -99,6 +99,7 @@ WRONG = {
     "ALERTD_BUDGET__CALLS_PER_MINUTE": "many",
     "ALERTD_BUDGET__RESERVE": "some",
     "ALERTD_STORE__RETENTION": "1s",
+    "ALERTD_WEB__HOST": "https://0.0.0.0/",
     "ALERTD_EMAIL__PORT": "70000",
     "ALERTD_EMAIL__TLS": "maybe",
     "ALERTD_WEB__PORT": "http",
@@ -123,6 +124,29 @@ def test_a_wrong_variable_is_told_without_its_value(monkeypatch: pytest.MonkeyPa
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", ["ALERTD_RULES", "ALERTD_TEMPLATES", "ALERTD_REPORTING__CA_FILE"])
+@pytest.mark.parametrize("value", [SECRET, "7f3a9c1e5b2d4860a1c3", f"https://hooks.example.com/{SECRET}"])
+def test_a_secret_where_a_file_is_named_is_told_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: looks like a secret or an address") as caught:
+        load()
+    assert value not in str(caught.value)
+
+
+def test_a_folder_that_is_there_may_have_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("7f3a9c1e5b2d4860a1c3").mkdir()
+    monkeypatch.setenv("ALERTD_RULES", "7f3a9c1e5b2d4860a1c3")
+    assert load().rules == Path("7f3a9c1e5b2d4860a1c3")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "fe80::1%eth0", "localhost", "alertd-5d8f6b7c9d-x2x7k", "a_b.example.com"])
+def test_the_page_may_be_served_at_any_name_or_address(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("ALERTD_WEB__HOST", host)
+    assert load().web.host == host
 
 
 @pytest.mark.parametrize("value", [SECRET, "5", "[1]", "{"])

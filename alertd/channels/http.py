@@ -50,7 +50,7 @@ class Answer:
             return min(max(int(text), 1) * SECOND, LONGEST_WAIT)
         try:
             length = parsedate_to_datetime(text) - parsedate_to_datetime(str(self.headers.get("date", "")))
-        except (TypeError, ValueError):  # none, or nonsense
+        except (TypeError, ValueError, OverflowError):  # none, or nonsense
             return None
         return min(max(round(length.total_seconds()), 1) * SECOND, LONGEST_WAIT)
 

@@ -34,6 +34,8 @@ from alertd.cli import (
 )
 from alertd.errors import AlertdError
 
+LONGEST = 1_000  # letters of a line of an error
+
 app = typer.Typer(
     name="alertd",
     help="Alerts on conversations: rules in git, judged against Drift's reporting API, told in Slack and by e-mail.",
@@ -80,5 +82,22 @@ def main() -> None:
     try:
         app()
     except AlertdError as problem:
-        sys.stderr.write(f"alertd: {problem}\n")
+        sys.stderr.write(f"alertd: {_brief(str(problem))}\n")
         sys.exit(2)
+    except UnicodeEncodeError:
+        if all(map(_whole, sys.argv)):
+            raise
+        sys.stderr.write("alertd: an argument has bytes that are not UTF-8; write it as text\n")
+        sys.exit(2)
+
+
+def _whole(text: str) -> bool:
+    """Whether an argument is text: bytes that are none become halves of characters, which no store takes."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _brief(text: str) -> str:
+    """An error with no line longer than anybody reads: some quote what was given, however long that is."""
+    return "\n".join(
+        line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}" for line in text.split("\n")
+    )

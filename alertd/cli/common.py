@@ -45,15 +45,18 @@ def load_settings(rules: Path | None = None) -> tuple[Settings, Secrets]:
 
 
 def read_at(text: str, now: Instant) -> Instant:
-    """The moment that `--at` means: a time, or how long ago, such as -2h."""
-    from alertd.clock import parse_instant
+    """The moment that `--at` means: a time since 1970, or how long ago, such as -2h."""
+    from alertd.clock import LAST, parse_instant
     from alertd.durations import parse_duration
     from alertd.errors import SettingsError
 
     try:
-        return now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
+        found = now - parse_duration(text[1:]) if text.startswith("-") else parse_instant(text)
     except (ValueError, OverflowError) as problem:
         raise SettingsError(f"--at: {problem}") from None
+    if not 0 <= found <= LAST:
+        raise SettingsError(f'--at: "{text}" is not a time that conversations can have; write it like 2026-11-02T09:00:00Z')
+    return found
 
 
 def require_token(secrets: Secrets) -> None:

@@ -39,7 +39,7 @@ def show(
     everything: Annotated[bool, typer.Option("--all", help="All that the store has.")] = False,
     receiver: Receiver = None,
     rule: Annotated[str | None, typer.Option(help="Those about that rule.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(help="So many at most, the newest.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="So many at most, the newest.", min=1, max=100_000)] = 50,
     as_json: Json = False,
 ) -> None:
     """List the deliveries that need somebody, the newest first: dead ones, and those that fail or have waited for long."""

@@ -155,7 +155,7 @@ def _group(text: str) -> str:
     from alertd.reporting.properties import PROPERTIES, Kind, suggest
 
     by, _, number = (part.strip() for part in text.partition("="))
-    if not number.isascii() or not number.isdigit():
+    if not number.isascii() or not number.isdigit() or len(number) > 19:
         raise SettingsError(f'--group: "{text}" is not a group; write it like lastAgentId=7 or conversation=123')
     ids = {name: name for name, each in PROPERTIES.items() if each.kind is Kind.ID}
     ids |= dict.fromkeys(("conversation", "id", CONVERSATION), CONVERSATION)

@@ -16,15 +16,18 @@ from typing import Any
 from jinja2 import (
     BaseLoader,
     ChoiceLoader,
+    Environment,
     FileSystemLoader,
     PrefixLoader,
     StrictUndefined,
+    TemplateSyntaxError,
     nodes,
     pass_context,
     pass_eval_context,
 )
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.loaders import split_template_path
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -36,6 +39,7 @@ from alertd.notices.markup import Style
 SIZE = 100_000  # characters, of one text and of a whole message
 TIME: Duration = 2 * SECOND
 STEPS = 1_000  # of one range()
+LARGEST = 256 * 1024  # bytes of a template
 SHIPPED = "shipped"
 
 FILTERS = frozenset(
@@ -126,11 +130,22 @@ class Jail(ImmutableSandboxedEnvironment):
         return tree
 
 
+class _Small(FileSystemLoader):
+    """Templates of a folder, none of which is larger than any needs to be."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        for folder in self.searchpath:
+            place = Path(folder, *split_template_path(template))
+            if place.is_file() and place.stat().st_size > LARGEST:
+                raise TemplateSyntaxError(f"it is larger than {LARGEST // 1024} KiB", 1, template)
+        return super().get_source(environment, template)
+
+
 @lru_cache(maxsize=64)
 def jail(style: Style, folders: Sequence[Path]) -> Jail:
     """The environment for a style and its folders, the user's first and the shipped one last."""
-    shipped = FileSystemLoader(folders[-1])
-    own = [FileSystemLoader(folder) for folder in folders[:-1]]
+    shipped = _Small(folders[-1])
+    own = [_Small(folder) for folder in folders[:-1]]
     return Jail(style, ChoiceLoader([*own, shipped, PrefixLoader({SHIPPED: shipped})]))
 
 

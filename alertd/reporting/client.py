@@ -33,6 +33,7 @@ DRIFT = "https://driftapi.com"
 # "Queries will time out after 10 seconds" ("Make your Queries fast"), and the way there and back.
 DEADLINE: Duration = 12 * SECOND
 MOST_BYTES = 64 * 2**20
+_LISTED = 4 * 2**20  # of other documents, which are read as a whole: as objects they may take twenty times that
 _LONGEST_WAIT: Duration = 15 * MINUTE
 
 _FORMATTING = "check query formatting"  # "A Note on Query Errors"
@@ -61,19 +62,22 @@ class ReportingClient:
     def ask(self, query: Query) -> Table:
         """Answer a query. Raises ReportingError."""
         body = msgspec.json.encode(query.to_json())
-        answer = self._call("POST", "/reports/conversations", body, self._deadline)
-        return decode(answer.body, query.metrics)
+        try:
+            return decode(self._call("POST", "/reports/conversations", body, self._deadline).body, query.metrics)
+        except ReportingError as problem:
+            raise problem.with_traceback(None) from problem.__cause__  # whose frames hold the whole answer, wherever it is kept
 
     def fetch(self, path: str, deadline: Duration) -> bytes:
         """Get another of the API's documents, such as `/users/list`. Raises ReportingError."""
-        return self._call("GET", path, None, deadline).body
+        return self._call("GET", path, None, deadline, _LISTED).body
 
-    def _call(self, method: str, path: str, body: bytes | None, deadline: Duration) -> Answer:
+    def _call(self, method: str, path: str, body: bytes | None, deadline: Duration, most: int | None = None) -> Answer:
         token = self._clean_token()
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         headers |= {"Content-Type": "application/json"} if body is not None else {}
         url = self._base + path
-        answer = self._http.exchange(method, url, headers=headers, body=body, deadline=deadline, most_bytes=self._most_bytes)
+        most_bytes = min(most or self._most_bytes, self._most_bytes)
+        answer = self._http.exchange(method, url, headers=headers, body=body, deadline=deadline, most_bytes=most_bytes)
         failure = judge(answer, token)
         if failure is not None:
             raise failure
@@ -140,7 +144,7 @@ def _retry_after(headers: Mapping[str, str]) -> Duration | None:
         return min(int(text) * SECOND, _LONGEST_WAIT)
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, TypeError):  # not a date; or only one of them knows its zone
+    except (ValueError, TypeError, OverflowError):  # not a date, or a year without end; or only one of them knows its zone
         return None
     milliseconds = round(wait.total_seconds() * SECOND)
     return min(milliseconds, _LONGEST_WAIT) if milliseconds >= 0 else None

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import ssl
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,8 +32,7 @@ from alertd.reporting.failures import chain_of, failure
 
 _CHUNK = 64 * 1024
 
-# A connection that nobody used for so long is not used again: balancers and NATs forget it without telling us, and the name may
-# have moved meanwhile.
+# A connection unused for so long is not used again: balancers and NATs forget it untold, and the name may have moved meanwhile.
 _IDLE_SECONDS = 30.0
 
 _HEADER = re.compile(r"[\x21-\x7e]+(?: +[\x21-\x7e]+)*")
@@ -205,12 +205,14 @@ class _Work:
                 self.leave()
         if not in_time:
             raise TimedOut(f"{self.host} did not answer within {spell_duration(deadline)}", answered=answered)
+        if not isinstance(self.outcome, BaseException):
+            return self.outcome
         if isinstance(self.outcome, ReportingError):
-            # Its context is the foreign error in full, which quotes the address and holds the request with its token.
-            self.outcome.__context__ = self.outcome.__cause__
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
+            # Its context, the foreign error in full, quotes the address and holds the request; traces hold all that was read.
+            self.outcome.__context__ = cause = self.outcome.__cause__
+            for each in filter(None, (self.outcome, cause)):
+                each.__traceback__ = None
+        raise self.outcome
 
 
 def _refuse_redirect(host: str, response: requests.Response) -> None:
@@ -315,10 +317,13 @@ def _check_ca_file(path: Path | None) -> str | bool:
     if path is None:
         return True
     try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:  # no such file, may not be read; SSLError, which is one, where it is no certificate
-        raise SettingsError(f"{path} cannot be used as the list of trusted certificates: {error.strerror or error}") from error
-    return str(path)
+        if stat.S_ISREG(path.stat().st_mode):
+            ssl.create_default_context(cafile=path)
+            return str(path)
+        reason: object = "it is not an ordinary file"  # a pipe would be waited for
+    except (OSError, ValueError) as error:  # no such file, may not be read; SSLError, which is one, where it is no certificate
+        reason = getattr(error, "strerror", None) or error
+    raise SettingsError(f"{path} cannot be used as the list of trusted certificates: {reason}")
 
 
 def _quieten_urllib3() -> None:

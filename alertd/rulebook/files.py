@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -23,6 +23,7 @@ MOST_FILES = 5_000
 LARGEST = 1024 * 1024
 _ENDINGS = (".yaml", ".yml")
 _LEVELS_UP = 5
+_ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 # Files that have no rules, by name, and what they have; a rulebook has one of each, at the top of its folder.
 SPECIAL = {f"{what}.{ending}": what for what in ("receivers", "calendars") for ending in ("yaml", "yml")}
@@ -148,33 +149,52 @@ class _Refused(Exception):
 
 
 def _sources(path: Path) -> Iterator[Source]:
-    root = Path(os.path.realpath(path))  # resolve() raises RuntimeError for a link that leads to itself
-    if root.is_file() or (root.exists() and not root.is_dir()):
-        yield Source(root, _shown(path), path.name, root.parent)
-    elif root.is_dir():
+    try:
+        root = Path(os.path.realpath(path))  # resolve() raises RuntimeError for a link that leads to itself
+        folder = stat.S_ISDIR(root.stat().st_mode)
+    except (OSError, ValueError) as problem:  # ValueError: with a NUL in it, it names nothing
+        because = f" ({problem.strerror})" if isinstance(problem, OSError) and problem.errno not in _ABSENT else ""
+        message = f"there is no folder or file {_shown(path)}{because}; name the rules with ALERTD_RULES or --rules"
+        raise RulebookError(message) from None
+    if folder:
         yield from _below(path, root)
     else:
-        raise RulebookError(f"there is no folder or file {_shown(path)}; name the rules with ALERTD_RULES or --rules")
+        yield Source(root, _shown(path), path.name, root.parent)
 
 
 def _below(folder: Path, root: Path) -> Iterator[Source]:
-    for place, folders, names in os.walk(root, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = [name for name in folders if Path(place, name).is_symlink()]
-        for name in sorted([*filter(_is_ours, names), *links]):
-            below = Path(place, name).relative_to(root)
-            if name in links and Path(os.path.realpath(Path(place, name))).is_relative_to(root):
-                continue  # what it links to is read where it stands
-            yield Source(root / below, _shown(folder / below), _shown(below), root)
+    for place, leads in walk(root, _is_ours):
+        if leads and Path(os.path.realpath(place)).is_relative_to(root):
+            continue  # what it links to is read where it stands
+        below = place.relative_to(root)
+        yield Source(place, _shown(folder / below), _shown(below), root)
+
+
+def walk(root: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[Path, bool]]:
+    """The files with wanted names in a folder and those below it, and links to folders (True), which are not gone into.
+
+    Folders with hidden names are left out. RulebookError if one cannot be read. It does not matter how deep they are: os.walk
+    calls itself for each.
+    """
+    waiting = [root]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+            folders = {entry.name: place / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+        except OSError as problem:
+            raise RulebookError(f"the folder {_shown(place)} cannot be read: {problem.strerror}") from None
+        waiting += [folders[name] for name in reversed(folders) if not name.startswith(".")]
+        for entry in entries:
+            leads = entry.is_symlink() and os.path.isdir(entry.path)  # noqa: PTH112 - Path's raises for a link to itself
+            if entry.name not in folders and (not entry.name.startswith(".") if leads else wanted(entry.name)):
+                yield place / entry.name, leads
 
 
 def _is_ours(name: str) -> bool:
     stem, ending = os.path.splitext(name)  # noqa: PTH122 - thousands of names, and no path is meant
     return ending in _ENDINGS and not stem.endswith(".test") and not name.startswith(".")
-
-
-def _unreadable(problem: OSError) -> None:
-    raise RulebookError(f"the folder {_shown(Path(problem.filename))} cannot be read: {problem.strerror}")
 
 
 def _special(given: tuple[Path, ...], found: list[Source], *, upwards: bool) -> list[Source]:

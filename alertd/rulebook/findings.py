@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,18 +9,14 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from alertd.rulebook.credentials import mask as mask  # noqa: PLC0414 - whoever shows a finding hides with it
+
 Severity: TypeAlias = Literal["error", "warning"]
 
 SHOWN = 50  # more findings than that help nobody
 _WIDTH = 100  # characters of a source line that are shown
 _BEFORE = 50  # of them before the caret
 _LONGEST = 400  # characters of a message, and of a source line in JSON
-
-# Credentials that people paste where a name belongs: they must not reach the log of a CI run.
-_SECRET = re.compile(
-    r"(?:hooks\.slack\.com/\w+/|xox[a-z]-|xapp-|://[^/\s:@\"']+:(?=\S*@)|[Bb]earer\s+|[?&](?:access_)?(?:token|key|secret)="
-    r"|\b\w*(?:token|password|passwd|secret|api_?key)[\"']?\s*[:=]\s*[\"']?)((?!_)[^\s\"',}\]]{4,})"
-)
 
 
 @dataclass(frozen=True)
@@ -84,18 +79,14 @@ def render_json(findings: Sequence[Finding]) -> str:
     return msgspec.json.encode([_plain(each) for each in findings]).decode()
 
 
-def mask(text: str) -> str:
-    """Hide what looks like a credential, character by character, so that columns stay."""
-    return _SECRET.sub(lambda match: match[0][: -len(match[1])] + "*" * len(match[1]), text)
-
-
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _plain(finding: Finding) -> dict[str, object]:
-    shown = {"message": _message(finding), "source_line": mask(finding.source_line[:_LONGEST])}
-    return asdict(finding) | shown
+    shown: dict[str, object] = {"message": _message(finding), "source_line": mask(finding.source_line[:_LONGEST])}
+    named = {"rule": finding.rule, "suggestion": finding.suggestion}
+    return asdict(finding) | shown | {key: mask(name) if name else name for key, name in named.items()}
 
 
 def _message(finding: Finding) -> str:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from alertd.errors import RulebookError
 from alertd.reporting.properties import suggest
 from alertd.rulebook.calendars_file import Calendars, read_calendars
+from alertd.rulebook.credentials import exposed
 from alertd.rulebook.files import Text, Texts, gather, read
 from alertd.rulebook.findings import Finding, arrange, errors, mask, summarise
 from alertd.rulebook.located import Document, compose
@@ -24,6 +25,7 @@ from alertd.rulebook.revision import find_commit, find_revision
 from alertd.rulebook.routing import idle_routes
 from alertd.rulebook.rule import Rule, Rulebook
 
+_TAKE_BACK = "make it invalid where it was made, and name an environment variable for the new one"
 _TOLD = 3  # errors in one message; all of them are in the findings
 
 
@@ -194,7 +196,14 @@ def _document(text: Text) -> tuple[Document | None, tuple[Finding, ...]]:
     if text.text is None:
         return None, text.findings
     document, findings = compose(text.text, text.shown)
-    return (document if document and document.whole else None), findings
+    return (document if document and document.whole else None), (*findings, *_leaks(text.text, text.shown))
+
+
+def _leaks(text: str, shown: str) -> Iterator[Finding]:
+    """What looks like a credential, wherever it stands; the line is not shown with it."""
+    for each in exposed(text):
+        message = f"this looks like {each.what}, and whoever may read this file has it; {_TAKE_BACK}"
+        yield Finding("warning", message, shown, each.line, each.column, each.end_column)
 
 
 def _without_rules(texts: Texts, pages: Iterable[_Page]) -> Finding:

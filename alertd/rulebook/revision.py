@@ -7,21 +7,25 @@ is missing. None of them may run here, so git is only asked for what it has stor
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from alertd.errors import SettingsError
-from alertd.rulebook.files import is_read
+from alertd.rulebook.files import LARGEST, is_read
 
 _PATIENCE = 2.0  # seconds for one git command
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _DIGITS = 12  # of a commit that are shown
+_SHOWN = 200  # letters of what somebody takes for a revision, and of what git says to it
+_COMPLAINT = 10_000  # bytes of what git complains of
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
 
 
@@ -32,6 +36,8 @@ def find_commit(place: Path) -> str | None:
     """
     if named := _named(place):
         return named
+    if not _in_repository(_folder(place)):  # asked every few seconds: looking is cheaper than starting git
+        return None
     return _git(_folder(place), "rev-parse", "--verify", "--end-of-options", "HEAD^{commit}") or None
 
 
@@ -47,34 +53,80 @@ def find_revision(place: Path, commit: str | None, files: Mapping[str, str] | No
     return commit[:_DIGITS] if same else f"{commit[:_DIGITS]}+"
 
 
-def check_out(folder: Path, revision: str, place: Path) -> Path:
-    """Put the folder as it was at that revision into `place`; SettingsError if git cannot."""
+def check_out(folder: Path, revision: str, place: Path, *, patience: float = 60.0) -> Path:
+    """Put the rule files of the folder as it was at that revision into `place`; SettingsError if git cannot.
+
+    What else the repository has is not kept, however much it is. `patience` is in seconds.
+    """
     git = shutil.which("git")
     if git is None:
         raise SettingsError("git is not installed, so an earlier revision cannot be read")
-    if revision.startswith("-"):
-        raise SettingsError(f'"{revision}" is not a revision')
+    if revision.startswith("-") or not revision.isprintable():
+        raise SettingsError(f"{revision[:_SHOWN]!r} is not a revision")
     command = [git, "-C", str(folder), "archive", "--format=tar", revision, "."]
     quiet = _environment(_git(folder, "config", "--name-only", "-z", "--get-regexp", r"^filter\.") or "")
+    said: object
     try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=True, env=quiet)  # noqa: S603 - as below
-    except subprocess.CalledProcessError as problem:
-        said = problem.stderr.decode(errors="replace").strip().splitlines()
-        raise SettingsError(f"git cannot read {folder} at {revision}: {said[-1] if said else 'no reason given'}") from None
-    except (OSError, subprocess.SubprocessError) as problem:
-        raise SettingsError(f"git cannot read {folder} at {revision}: {type(problem).__name__}") from None
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(place, filter="data")
+        with tempfile.TemporaryFile() as complaint:
+            said = _unpack(command, quiet, complaint, place, patience)
+    except (OSError, tarfile.TarError) as problem:
+        said = type(problem).__name__
+    if said is not None:
+        raise SettingsError(f"git cannot read {folder} at {revision[:_SHOWN]}: {said}")
     return place
 
 
+def _unpack(command: list[str], quiet: dict[str, str], complaint: IO[bytes], place: Path, patience: float) -> str | None:
+    """Run git and keep what is read of its archive while it comes; what git complains of, if so."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaint, env=quiet)  # noqa: S603 - as below
+    alarm = threading.Timer(patience, process.kill)
+    alarm.start()
+    try:
+        with process, tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            archive.extractall(place, filter=_kept)  # noqa: S202 - the filter is stricter than "data"
+    except tarfile.ReadError:  # it broke off, or there is none: git says why
+        process.kill()
+        if process.wait() == 0:
+            raise
+    finally:
+        alarm.cancel()
+    if process.returncode == 0:
+        return None
+    complaint.seek(0)
+    lines = complaint.read(_COMPLAINT).decode(errors="replace").strip().splitlines()
+    return lines[-1][:_SHOWN] if lines else f"no reason given within {patience:g} s"
+
+
+def _kept(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
+    """A file that would be read. A link that leads out of the folder is left out: it would not be followed either."""
+    if not is_read(member.name) or member.size > LARGEST:
+        return None
+    try:
+        return tarfile.data_filter(member, place)
+    except tarfile.FilterError:
+        return None
+
+
 def _folder(place: Path) -> Path:
-    return place if place.is_dir() else place.parent
+    return place if os.path.isdir(place) else place.parent  # noqa: PTH112 - Path's raises where a name is too long
+
+
+def _in_repository(folder: Path) -> bool:
+    """Whether git could find a repository there: in one of the folders above, or where the environment says."""
+    try:
+        real = Path(os.path.realpath(folder))
+        return "GIT_DIR" in os.environ or any((each / ".git").exists() for each in (real, *real.parents))
+    except (OSError, ValueError):  # not to be looked at, or no name at all
+        return True
 
 
 def _named(place: Path) -> str | None:
     """The commit after which one of the folders is named."""
-    return next((name for name in reversed(Path(os.path.realpath(place)).parts) if _COMMIT.fullmatch(name)), None)
+    try:
+        parts = Path(os.path.realpath(place)).parts
+    except ValueError:  # with a NUL in it, it names nothing
+        return None
+    return next((name for name in reversed(parts) if _COMMIT.fullmatch(name)), None)
 
 
 def _blobs(listed: str) -> dict[str, tuple[str, str]]:
@@ -109,7 +161,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(  # noqa: S603 - no shell, a fixed program, our own words
             command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=True, env=_environment()
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return done.stdout.decode(errors="surrogateescape").strip()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alertd.errors import SettingsError
-from alertd.rulebook.files import Source, Sources, read
+from alertd.rulebook.files import Source, Sources, read, walk
 from alertd.rulebook.findings import Finding, arrange
 from alertd.rulebook.located import compose
 from alertd.rulebook.rule import Rulebook
@@ -20,7 +21,7 @@ MOST_FILES = 5_000
 
 def find(paths: Sequence[Path]) -> tuple[Source, ...]:
     """The test files that are named or stand in these folders; SettingsError says of a path that there is none."""
-    found = {each.path.resolve(): each for path in paths for each in _below(path)}
+    found = {os.path.realpath(each.path): each for path in paths for each in _below(path)}
     if len(found) > MOST_FILES:
         raise SettingsError(f"there are more than {MOST_FILES:,} test files; name the folder that is meant")
     if not found:
@@ -57,17 +58,21 @@ def chosen(cases: Sequence[Case], words: str) -> tuple[Case, ...]:
 
 
 def _below(path: Path) -> Iterator[Source]:
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            below = file.relative_to(path)
-            if file.name.endswith(ENDINGS) and not any(part.startswith(".") for part in below.parts):
-                yield Source(file.absolute(), file.as_posix(), below.as_posix(), path.resolve())
-    elif not path.exists():
+    root = Path(os.path.realpath(path)) if os.path.exists(path) else None  # noqa: PTH110 - Path's raises for a name too long
+    if root is None:
         raise SettingsError(f"there is no file or folder {path}; name test files, or folders that have some")
-    elif path.name.endswith(ENDINGS):
-        yield Source(path.absolute(), path.as_posix(), path.name, path.resolve().parent)
+    if root.is_dir():
+        files = (file for file, leads in walk(root, _is_test) if not leads)
+        for below in sorted(file.relative_to(root) for file in files):
+            yield Source(root / below, (path / below).as_posix(), below.as_posix(), root)
+    elif _is_test(path.name):
+        yield Source(path.absolute(), path.as_posix(), path.name, root.parent)
     else:
         raise SettingsError(f"{path} is not a test file; those end in {ENDINGS[0]}")
+
+
+def _is_test(name: str) -> bool:
+    return name.endswith(ENDINGS) and not name.startswith(".")
 
 
 def _terms(words: str) -> tuple[list[str], list[str]]:

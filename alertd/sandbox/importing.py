@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +20,8 @@ from alertd.sandbox.columns import Values, encode
 from alertd.sandbox.imported import Imported
 
 MOST_PROBLEMS = 20
+LONGEST = 256 * 1024  # bytes of a line
+_SHOWN = 300  # letters of a problem, which may quote a value
 
 _ALIASES = {"conversationId": "id"}
 _REQUIRED = ("id", "createdAt")
@@ -40,7 +43,7 @@ class _Problems:
         self._found: list[str] = []
 
     def add(self, line: int, message: str) -> None:
-        self._found.append(f"{self._file}:{line}: {message}")
+        self._found.append(f"{self._file}:{line}: {message if len(message) <= _SHOWN else message[:_SHOWN] + '...'}")
         if len(self._found) == MOST_PROBLEMS:
             self.check(f"\n(the first {MOST_PROBLEMS}; there may be more)")
 
@@ -54,6 +57,8 @@ def load(file: Path) -> Imported:
     """Read conversations from JSON lines (.jsonl, .ndjson, .json) or CSV (.csv); SettingsError names up to 20 wrong places."""
     problems = _Problems(file)
     try:
+        if not (stat.S_ISREG(mode := file.stat().st_mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for
+            raise SettingsError(f"{file}: it is not an ordinary file; --conversations takes a file of JSON lines or CSV")
         return _world(_lines(file, problems), problems)
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}; --conversations takes a file of JSON lines or CSV") from None
@@ -87,12 +92,15 @@ def _json_lines(file: Path, problems: _Problems) -> Iterator[_Line]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     known: set[str] = set()
     with file.open("rb") as lines:
-        for number, text in enumerate(lines, 1):
+        for number, text in enumerate(iter(lambda: lines.readline(LONGEST), b""), 1):
+            if len(text) == LONGEST:
+                problems.add(number, f"longer than {LONGEST // 1024} KiB; a line is one conversation")
+                return
             if not text.strip():
                 continue
             try:
                 cells = decoder.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 problems.add(number, f'{error}; a line is one object like {{"id": 1, "createdAt": 1780000000000}}')
                 continue
             for name in cells.keys() - known:
@@ -103,16 +111,23 @@ def _json_lines(file: Path, problems: _Problems) -> Iterator[_Line]:
 
 def _csv_lines(file: Path, problems: _Problems) -> Iterator[_Line]:
     with file.open(encoding="utf-8-sig", newline="") as text:
-        rows = csv.reader(text, strict=True)
-        header = [name.strip() for name in next(rows, [])]
-        for place, name in enumerate(header):
-            _know(name, 1, problems)
-            if name in header[:place]:
-                problems.add(1, f"{name}: stands in the header twice; take one column out")
+        rows = csv.reader(_short_lines(text), strict=True)
         try:
+            header = [name.strip() for name in next(rows, [])]
+            for place, name in enumerate(header):
+                _know(name, 1, problems)
+                if name in header[:place]:
+                    problems.add(1, f"{name}: stands in the header twice; take one column out")
             yield from _csv_rows(rows, header, problems)
         except csv.Error as error:
             problems.add(rows.line_num, f"not CSV: {error}; check the quotes")
+
+
+def _short_lines(text: IO[str]) -> Iterator[str]:
+    for line in iter(lambda: text.readline(LONGEST), ""):
+        if len(line) == LONGEST:
+            raise csv.Error(f"a line is longer than {LONGEST // 1024} KiB")
+        yield line
 
 
 def _csv_rows(rows: Any, header: list[str], problems: _Problems) -> Iterator[_Line]:
@@ -208,7 +223,7 @@ def _numeric(found: Property, value: Any) -> float:
         return float(parse_instant(value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is not a number")
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not abs(value) <= _LARGEST:  # NaN too; isfinite() cannot take a whole number that is no float
         raise ValueError(f"{value!r} is too large")
     if found.kind in (Kind.ID, Kind.TIME) and value != int(value):
         raise ValueError(f"{value!r} is not a whole number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import threading
@@ -9,8 +10,13 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from alertd.clock import SECOND, Duration
 from alertd.errors import SettingsError
+
+MOST = 100  # connections at once
+PATIENCE: Duration = 10 * SECOND  # until a request is whole
 
 
 def listen(host: str, port: int, setting: str) -> socket.socket:
@@ -30,13 +36,37 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
     return listener
 
 
+class _Patient(H11Protocol):
+    """A connection that is closed if a request is not whole in time, and at once where there are too many.
+
+    Without it whoever begins requests and never ends them takes all files that the process may open.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own does so
+        super().connection_made(transport)
+        if len(self.connections) > MOST:
+            transport.abort()
+        else:
+            self.loop.call_later(PATIENCE / SECOND, self._look, None)
+
+    def _look(self, before: RequestResponseCycle | None) -> None:
+        """Close it if no request has become whole since the last look; what is being answered may take its time."""
+        if self not in self.connections:
+            return
+        idle = before is None or before.response_complete
+        if idle and self.cycle is before:
+            self.transport.abort()
+        else:
+            self.loop.call_later(PATIENCE / SECOND, self._look, self.cycle)
+
+
 class Server:
     """An app served from a thread. It listens when it is made, so its address is known before it starts."""
 
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self._listener = listener
         quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "access_log": False, "lifespan": "off"}
-        config = uvicorn.Config(app, ws="wsproto", timeout_graceful_shutdown=2, **quiet)
+        config = uvicorn.Config(app, http=_Patient, ws="wsproto", timeout_graceful_shutdown=2, **quiet)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 

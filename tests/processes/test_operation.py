@@ -41,7 +41,7 @@ def stops(daemon: Running) -> None:
 
 
 def test_an_idle_daemon_answers_and_stops(stage: Stage) -> None:
-    daemon = stage.start()
+    daemon = stage.start(ALERTD_LOG__LEVEL="info", ALERTD_SLACK__APP_TOKEN="")
     assert stage.get(daemon, "healthz").text == "ok\n"
     assert stage.ready(daemon) == {}
     assert figures(stage, daemon)["alertd_rules"] == 1

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.soak.kills import kills, stops
+from tests.soak.secrets import secrets
 from tests.soak.trial import Shown
 
-TRIALS = (kills, stops)
+TRIALS = (kills, stops, secrets)
 
 
 @pytest.mark.long

@@ -13,7 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.soak.hostile import hostile
 from tests.soak.kills import kills, stops
+from tests.soak.secrets import secrets
 from tests.soak.simulated import simulation
 from tests.soak.trial import Shown, Trial
 
@@ -21,6 +23,8 @@ TRIALS = (
     Trial("simulation", "I1 to I8, I10, I11", simulation),
     Trial("kills", "I1, I4, I5", kills),
     Trial("stops", "I4, I5", stops),
+    Trial("hostile", "I7", hostile),
+    Trial("secrets", "I9", secrets),
 )
 
 

@@ -17,7 +17,7 @@ from alertd.channels.slack.blocks import TEXT, Block, blocks, cut
 from alertd.channels.slack.buttons import buttons
 from alertd.channels.slack.charting import picture
 from alertd.channels.slack.clients import Bot, Hook
-from alertd.channels.slack.finding import metadata, search, whereabouts
+from alertd.channels.slack.finding import known_place, metadata, search, whereabouts
 from alertd.channels.slack.refusals import Refusal, ask, post
 from alertd.channels.slack.shaping import brief, shaped
 from alertd.clock import SECOND
@@ -212,9 +212,9 @@ class Slack(Channel):
 
 def _receipt(message: Message, channel: object, ts: object) -> Receipt:
     """What is needed to go on below a message; nothing goes on below a test."""
-    if not (isinstance(channel, str) and isinstance(ts, str)) or message.kind is Kind.TEST:
+    if not (known_place(channel, ts) and message.kind is not Kind.TEST):
         return {}
-    return {"channel": channel, "ts": ts} | ({"digest": "yes"} if message.kind is Kind.DIGEST else {})
+    return {"channel": str(channel), "ts": str(ts)} | ({"digest": "yes"} if message.kind is Kind.DIGEST else {})
 
 
 def _lacking_webhook(variable: str, address: str | None) -> str | None:

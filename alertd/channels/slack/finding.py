@@ -64,7 +64,8 @@ def _pages(client: Bot, method: str, query: Mapping[str, str], key: str) -> Sear
         if not isinstance(messages, list):
             return Search()
         if found := next((one for one in messages if _ours(one, key)), None):
-            return Search(str(found.get("thread_ts") or found.get("ts")), complete=True)
+            roots = (found.get("thread_ts"), found.get("ts"))
+            return Search(next(str(ts) for ts in roots if _is_stamp(ts)), complete=True)
         cursor = _cursor(answer)
         if not cursor:
             return Search(complete=not answer.get("has_more"))
@@ -72,17 +73,26 @@ def _pages(client: Bot, method: str, query: Mapping[str, str], key: str) -> Sear
 
 
 def _ours(message: object, key: str) -> bool:
-    if not isinstance(message, Mapping) or not isinstance(message.get("ts"), str):
+    if not isinstance(message, Mapping) or not _is_stamp(message.get("ts")):
         return False
     given = message.get("metadata")
     payload = given.get("event_payload") if isinstance(given, Mapping) else None
     return isinstance(payload, Mapping) and payload.get("key") == key
 
 
+def known_place(channel: object, ts: object) -> bool:
+    """Whether these are a channel and a message as Slack writes them: they are kept, and sent back to it."""
+    return isinstance(channel, str) and bool(re.fullmatch(r"[A-Z][A-Z0-9]{1,40}", channel)) and _is_stamp(ts)
+
+
+def _is_stamp(ts: object) -> bool:
+    return isinstance(ts, str) and bool(re.fullmatch(r"[0-9]{1,11}(?:\.[0-9]{1,9})?", ts, re.ASCII))
+
+
 def _cursor(answer: Mapping[str, Any]) -> str:
     more = answer.get("response_metadata")
     cursor = more.get("next_cursor") if isinstance(more, Mapping) else None
-    return cursor if isinstance(cursor, str) else ""
+    return cursor if isinstance(cursor, str) and re.fullmatch(r"[!-~]{1,500}", cursor) else ""
 
 
 def _oldest(message: Message) -> str:

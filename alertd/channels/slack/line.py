@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 
 from slack_sdk.errors import SlackClientError
 from slack_sdk.socket_mode import SocketModeClient
+from slack_sdk.socket_mode.builtin.connection import Connection, ConnectionState
 
 from alertd.channels.http import LOOPBACK
 from alertd.channels.slack.clients import Bot
+from alertd.channels.slack.dialing import dial
 from alertd.clock import SECOND, Duration
 from alertd.errors import DeliveryError
 
-CHUNK = 16_384  # bytes read at once; a frame is at most about a thousand of them, then the SDK gives up
+CHUNK = 16_384  # bytes read at once
+LARGEST = 1024 * 1024  # bytes of a frame
 
 Heard = Callable[["Line", Mapping[str, Any]], None]
 
@@ -72,7 +75,7 @@ class Line:
 
     def open(self, patience: Duration) -> None:
         """Connect; DeliveryError where that fails, or takes longer: then it is left to itself."""
-        attempt = threading.Thread(target=self._connect, name="slack-connect", daemon=True)
+        attempt = threading.Thread(target=self._connect, args=(patience,), name="slack-connect", daemon=True)
         attempt.start()
         attempt.join(patience / SECOND)
         if attempt.is_alive():
@@ -96,13 +99,13 @@ class Line:
                 session.sock.shutdown(socket.SHUT_RDWR)
         threading.Thread(target=self._close, name="slack-close", daemon=True).start()
 
-    def _connect(self) -> None:
-        self._client.connect()
-        session = self._client.current_session
-        if session is not None and session.sock is not None:
-            session.sock = _Honest(session.sock)  # type: ignore[assignment]  # it does what the SDK asks of a socket
+    def _connect(self, patience: Duration) -> None:
+        try:
+            self._client.begin(patience)
+        except (OSError, ValueError, IndexError):  # its text may have the ticket in it
+            self.gone.set()
         if self.gone.is_set():  # nobody waits for it any more
-            self._close()
+            self.close()
 
     def _close(self) -> None:
         """End the SDK's threads, once: they are joined, which takes up to three seconds."""
@@ -127,20 +130,51 @@ class _Client(SocketModeClient):
 
     take: Callable[[str], None]
 
+    def begin(self, patience: Duration) -> None:
+        """Connect, as `connect` does, in time; raises what `dial` raises."""
+        address = str(self.wss_uri)
+        session = Connection(
+            url=address,
+            logger=self.logger,
+            ping_interval=self.ping_interval,
+            receive_buffer_size=self.receive_buffer_size,
+            on_message_listener=self._on_message,
+            on_error_listener=self._on_error,
+            on_close_listener=self._on_close,
+        )
+        session.sock = _Honest(dial(address, self.proxy, patience))  # type: ignore[assignment]  # it does what is asked of one
+        self.current_session = session
+        self.current_session_state = ConnectionState()  # type: ignore[no-untyped-call]  # the SDK's
+        self.current_app_monitor_started = True
+        self.current_app_monitor.start()
+
     def enqueue_message(self, message: str) -> None:
         self.take(message)
 
 
 class _Honest:
-    """A socket that says when the other side has hung up, and sends all of what it is given."""
+    """A socket that says when the other side has hung up, sends all of what it is given, and gives frames away whole.
+
+    Of a frame in parts the SDK keeps every beginning, one longer than the other: 16 MiB would take gigabytes.
+    """
 
     def __init__(self, inner: socket.socket) -> None:
         self._inner = inner
+        self._come = bytearray()
 
-    def recv(self, size: int) -> bytes:
-        """What has come; OSError at the end of the connection."""
+    def recv(self, _size: int) -> bytes:
+        """The next frame, however long it is; OSError at the end of the connection, or where a frame is none."""
+        while (whole := _length(self._come)) > len(self._come):
+            if whole > LARGEST:
+                raise ConnectionResetError
+            self._come += self._more()
+        frame = bytes(self._come[:whole])
+        del self._come[:whole]
+        return frame
+
+    def _more(self) -> bytes:
         try:
-            found = self._inner.recv(size)
+            found = self._inner.recv(CHUNK)
         except TimeoutError:
             raise
         except (OSError, ValueError):
@@ -162,6 +196,20 @@ class _Honest:
         """Let go of it."""
         with suppress(OSError):  # of a connection that is gone nothing can be told
             self._inner.close()
+
+
+def _length(come: bytearray) -> int:
+    """The bytes of the frame that begins so, or of the beginning that says it; https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+
+    One that is masked is too long for anybody: servers must not mask.
+    """
+    if len(come) < 2:
+        return 2
+    said = come[1]
+    size = {126: 2, 127: 8}.get(said, 0)
+    if said > 127 or not size:
+        return LARGEST + 1 if said > 127 else 2 + said
+    return 2 + size + int.from_bytes(come[2 : 2 + size]) if len(come) >= 2 + size else 2 + size
 
 
 def _checked(address: str) -> bool:

@@ -81,7 +81,11 @@ def read_press(payload: object, app: str | None, team: str | None) -> Pressed | 
         found = msgspec.convert(payload, _Press)
         ours = (each for each in found.actions if isinstance(each, dict) and _known(each.get("action_id")))
         button = msgspec.convert(next(ours, None), _Button)
-    except msgspec.ValidationError:
+    except (
+        msgspec.ValidationError,
+        UnicodeEncodeError,
+        RecursionError,
+    ):  # halves of characters, and depth, are no texts either
         return None
     teams = (found.team.id if found.team else None, found.user.team_id)
     if app and found.api_app_id != app:
