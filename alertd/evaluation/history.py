@@ -26,6 +26,7 @@ _KNOWN = (
     .where(history.c.asked == sa.bindparam("of_asked", type_=sa.String))
     .where(_ENDED)
 )
+_NEW = sa.insert(history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def remember(transaction: sa.Connection, rule: Rule, windows: Memory) -> None:
         if (window.start, window.end) not in known
     ]
     if rows:
-        transaction.execute(sa.insert(history), rows)
+        transaction.execute(_NEW, rows)
 
 
 def forget(transaction: sa.Connection, rules: Iterable[Rule], now: Instant) -> int:

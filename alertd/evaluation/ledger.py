@@ -38,6 +38,9 @@ _STAYS = sa.update(alerts).where(_ITS_ALERT)
 _ENDS = sa.delete(alerts).where(_ITS_ALERT)
 _NO_ALERTS = sa.delete(alerts).where(alerts.c.rule == _OF)
 _NOT_CHECKED = sa.delete(rules).where(rules.c.rule == _OF)
+_FIRES = sa.insert(alerts)
+_DECIDED = sa.insert(decisions)
+_KNOWN = (sa.select(rules.c.rule), sa.select(alerts.c.rule).distinct())
 _LONGER = sa.update(decisions).where(decisions.c.id == sa.bindparam("of_id"))
 _NEWEST = (
     sa.select(sa.func.max(decisions.c.id))
@@ -136,7 +139,7 @@ def save_alerts(transaction: sa.Connection, moves: Iterable[Transition]) -> None
             stays.append({"of_rule": rule, "of_group": group} | _figures_of(move.after))
         elif move.before.state is not State.INACTIVE and not there:
             ends.append({"of_rule": rule, "of_group": group})
-    for statement, rows in ((_ENDS, ends), (_STAYS, stays), (sa.insert(alerts), starts)):
+    for statement, rows in ((_ENDS, ends), (_STAYS, stays), (_FIRES, starts)):
         if rows:
             transaction.execute(statement, rows)
 
@@ -149,7 +152,7 @@ def forget_alerts(transaction: sa.Connection, rule: str) -> None:
 
 def known_rules(transaction: sa.Connection) -> set[str]:
     """Rules that left something behind: a check or an alert."""
-    return {*transaction.scalars(sa.select(rules.c.rule)), *transaction.scalars(sa.select(alerts.c.rule).distinct())}
+    return {rule for each in _KNOWN for rule in transaction.scalars(each)}
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def record(transaction: sa.Connection, records: Iterable[Record]) -> None:
         if longer:
             transaction.execute(_LONGER, longer if len(longer) > 1 else longer[0])
         if new:
-            transaction.execute(sa.insert(decisions), new)
+            transaction.execute(_DECIDED, new)
 
 
 # Groups whose last decisions are looked up at once: the store's lock is held meanwhile, and 20,000 may be waiting.

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from alertd.clock import MINUTE, Duration, Instant
 from alertd.facts import Kind
-from alertd.notices.delivery import Delivery, from_row
+from alertd.notices.delivery import UNREADABLE, Delivery, from_row, readable
 from alertd.store.tables import deliveries, notices
 
 # How long a claim holds: longer than any channel's own deadlines together. A daemon that starts does not wait for it.
@@ -36,7 +36,63 @@ MOST, MOST_ROWS = 1_000, 5_000
 _ALONE = (Kind.REPORT.value, Kind.REFRESHED.value, Kind.TEST.value)
 
 Row: TypeAlias = sa.Row[Any]
+
+# Statements are put together once: that takes SQLAlchemy longer than running them. `now` is needed by all that ask who waits.
+_NOW = sa.bindparam("now", type_=sa.BigInteger)
+_VIA = sa.bindparam("of_via", type_=sa.String)
+_IDS = sa.bindparam("of_ids", type_=sa.Integer, expanding=True)
 _TO_TELL = deliveries.c.told_at.is_(None)
+
+# To be sent, and not being sent by anybody: no lease holds that has run out, or is from before a clock was set back.
+_LEASE_OVER = (deliveries.c.lease_until <= _NOW) | (deliveries.c.lease_until > _NOW + 2 * LEASE)
+_WAITING = (deliveries.c.state == "queued") | ((deliveries.c.state == "sending") & _LEASE_OVER)
+_DUE = (deliveries.c.due_at <= _NOW) | (deliveries.c.due_at > _NOW + LONGEST_PAUSE) | (deliveries.c.state == "sending")
+
+# Not kept waiting by what came before it in its story.
+_OLDER = deliveries.alias("older")
+_SAME = (_OLDER.c.via == deliveries.c.via) | (_OLDER.c.receiver == deliveries.c.receiver)
+_STORY = (_OLDER.c.incident == deliveries.c.incident) & _SAME & _OLDER.c.told_at.is_(None)
+# Looked up by incident, row by row. A server whose statistics know of no queue would otherwise go through all that waits,
+# once for each that waits: a count is not turned into a join, and within a function the state's index is of no use.
+_UNSENT = sa.func.coalesce(_OLDER.c.state, "").in_(("queued", "sending"))
+_BEFORE = sa.select(sa.func.count()).select_from(_OLDER).where(_STORY, _OLDER.c.id < deliveries.c.id, _UNSENT)
+_FIRST_OF_STORY = _BEFORE.correlate(deliveries).scalar_subquery() == 0
+
+_SELECT = sa.select(deliveries, notices.c.body).join(notices, notices.c.id == deliveries.c.notice)
+
+# What could be sent, in its order: due, not kept waiting by its story, and its receiver not at rest. Retries come after first
+# attempts: a receiver with many of them must not starve the others.
+_AWAKE = deliveries.c.via.not_in(sa.bindparam("resting", type_=sa.String, expanding=True))
+_READY = _SELECT.where(_WAITING, _DUE, _FIRST_OF_STORY, _AWAKE).order_by(
+    sa.case((_TO_TELL, 0), else_=1), deliveries.c.urgent.desc(), deliveries.c.attempts, deliveries.c.id
+)
+_FIRST = _READY.limit(1)
+_FIRST_WHILE_GATHERING = _FIRST.where(deliveries.c.urgent | deliveries.c.kind.in_(_ALONE))
+
+# What may have arrived, with some at least, is repeated alone with its own key, by which it is found there.
+_UNTRIED = (deliveries.c.state == "queued") & ~deliveries.c.ambiguous & deliveries.c.receipt.is_(None)
+_ALIKE = (deliveries.c.via == _VIA) & (deliveries.c.urgent == sa.bindparam("is_urgent", type_=sa.Boolean)) & _UNTRIED
+_CROWD = _READY.where(_ALIKE, deliveries.c.kind.not_in(_ALONE), _TO_TELL, deliveries.c.digest.is_(None)).limit(MOST)
+
+_OF_DIGEST = deliveries.c.digest == sa.bindparam("of_digest", type_=sa.String)
+_TRIED_TOGETHER = _SELECT.where(_OF_DIGEST, _TO_TELL, _WAITING).order_by(deliveries.c.id)
+_OF_STORIES = (deliveries.c.via == _VIA) & deliveries.c.incident.in_(
+    sa.bindparam("of_incidents", type_=sa.Integer, expanding=True)
+)
+_STORIES = _SELECT.where(_OF_STORIES, _WAITING).order_by(deliveries.c.id).limit(MOST_ROWS)
+
+_TAKE = (
+    sa.update(deliveries)
+    .where(deliveries.c.id.in_(_IDS))
+    .values(
+        state="sending",
+        attempts=deliveries.c.attempts + 1,
+        # A lease that has run out belonged to somebody who may have sent it.
+        ambiguous=deliveries.c.ambiguous | (deliveries.c.state == "sending"),
+        digest=sa.case((_TO_TELL, sa.bindparam("its_digest", type_=sa.String)), else_=deliveries.c.digest),
+    )
+)
+_GIVE_UP = sa.update(deliveries).where(deliveries.c.id.in_(_IDS)).values(state="dead", error=UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -100,20 +156,26 @@ def newest(story: Sequence[Delivery]) -> tuple[Delivery, Kind]:
 
 
 def claim(transaction: sa.Connection, terms: Claim) -> Batch | None:
-    """Claim what is to be sent next; None if nothing is due."""
-    head = transaction.execute(_ready(terms).limit(1)).first()
-    if head is None:
-        return None
-    rows, digest = _together(transaction, head, terms)
-    return _take(transaction, rows, digest, terms)
+    """Claim what is to be sent next; None if nothing is due.
+
+    A notice that cannot be read any more (another version wrote it, or somebody by hand) is given up, visibly: it must not hold
+    up all that comes after it.
+    """
+    while (head := transaction.execute(_ready(terms), _bound(terms)).first()) is not None:
+        rows, digest = _together(transaction, head, terms)
+        lost = [row.id for row in rows if not readable(row)]
+        if not lost:
+            return _take(transaction, rows, digest, terms)
+        transaction.execute(_GIVE_UP, {"of_ids": lost})
+    return None
 
 
 def _together(transaction: sa.Connection, head: Row, terms: Claim) -> tuple[Sequence[Row], str | None]:
     """What is sent in one message with the first in line, and the key of the digest that it makes, if it makes one."""
     # What was tried together is tried together again: it may have arrived. Unless its receiver now wants each by itself.
     if head.digest and head.told_at is None and terms.burst(head.via) is not None:
-        same = (deliveries.c.digest == head.digest) & _TO_TELL & _waiting(terms)
-        return transaction.execute(_select().where(same).order_by(deliveries.c.id)).all(), head.digest
+        same = {"of_digest": head.digest, "now": terms.now}
+        return transaction.execute(_TRIED_TOGETHER, same).all(), head.digest
     if crowd := _crowd(transaction, head, terms):
         return _stories(transaction, crowd, terms), str(uuid.uuid4())
     if head.incident is None or head.told_at is not None:
@@ -133,10 +195,8 @@ def _crowd(transaction: sa.Connection, head: Row, terms: Claim) -> Sequence[Row]
     burst = terms.burst(head.via)
     if burst is None or head.kind in _ALONE or head.told_at is not None or _tried(head):
         return ()
-    alike = (deliveries.c.via == head.via) & (deliveries.c.urgent == head.urgent) & deliveries.c.kind.not_in(_ALONE)
-    # What may have arrived, with some at least, is repeated alone with its own key, by which it is found there.
-    alike &= (deliveries.c.state == "queued") & ~deliveries.c.ambiguous & deliveries.c.receipt.is_(None)
-    crowd = transaction.execute(_ready(terms).where(alike, _TO_TELL, deliveries.c.digest.is_(None)).limit(MOST)).all()
+    alike = {"of_via": head.via, "is_urgent": head.urgent}
+    crowd = transaction.execute(_CROWD, _bound(terms) | alike).all()
     return crowd if len(crowd) > (1 if head.id <= terms.gathered else burst) else ()
 
 
@@ -167,49 +227,21 @@ def _up_to_news(story: Sequence[Row], head: Row) -> Sequence[Row]:
 
 def _stories(transaction: sa.Connection, heads: Sequence[Row], terms: Claim) -> Sequence[Row]:
     """All that waits of the stories of these, which have one receiver, in order."""
-    there = (deliveries.c.via == heads[0].via) & deliveries.c.incident.in_([row.incident for row in heads])
-    return transaction.execute(_select().where(there, _waiting(terms)).order_by(deliveries.c.id).limit(MOST_ROWS)).all()
+    incidents = [row.incident for row in heads]
+    there = {"of_via": heads[0].via, "of_incidents": incidents, "now": terms.now}
+    return transaction.execute(_STORIES, there).all()
 
 
 def _take(transaction: sa.Connection, rows: Sequence[Row], digest: str | None, terms: Claim) -> Batch:
-    mine = deliveries.c.id.in_([row.id for row in rows])
-    held = {"state": "sending", "lease": terms.lease, "lease_until": terms.now + LEASE}
-    # A lease that has run out belonged to somebody who may have sent it.
-    unsure = deliveries.c.ambiguous | (deliveries.c.state == "sending")
-    values = held | {"attempts": deliveries.c.attempts + 1, "ambiguous": unsure}
-    values |= {"digest": sa.case((_TO_TELL, digest), else_=deliveries.c.digest)}
-    transaction.execute(sa.update(deliveries).where(mine).values(values))
+    held = {"lease": terms.lease, "lease_until": terms.now + LEASE, "its_digest": digest}
+    transaction.execute(_TAKE, {"of_ids": [row.id for row in rows]} | held)
     return Batch(tuple(from_row(row, terms.lease) for row in rows), digest)
 
 
-def _waiting(terms: Claim) -> sa.ColumnElement[bool]:
-    """To be sent, and not being sent by anybody: no lease holds that has run out, or is from before a clock was set back."""
-    over = (deliveries.c.lease_until <= terms.now) | (deliveries.c.lease_until > terms.now + 2 * LEASE)
-    return (deliveries.c.state == "queued") | ((deliveries.c.state == "sending") & over)
-
-
-def _select() -> sa.Select[Any]:
-    return sa.select(deliveries, notices.c.body).join(notices, notices.c.id == deliveries.c.notice)
-
-
 def _ready(terms: Claim) -> sa.Select[Any]:
-    """What could be sent, in its order: due, not kept waiting by its story, and its receiver not at rest.
+    """The first in line. While it is gathering only what is urgent, or has a message of its own."""
+    return _FIRST_WHILE_GATHERING if terms.gathering else _FIRST
 
-    Retries come after first attempts: a receiver with many of them must not starve the others.
-    """
-    due = (deliveries.c.due_at <= terms.now) | (deliveries.c.due_at > terms.now + LONGEST_PAUSE)
-    older = deliveries.alias("older")
-    same = (older.c.via == deliveries.c.via) | (older.c.receiver == deliveries.c.receiver)
-    story = (older.c.incident == deliveries.c.incident) & same & older.c.told_at.is_(None)
-    # Looked up by incident, row by row. A server whose statistics know of no queue would otherwise go through all that waits,
-    # once for each that waits: a count is not turned into a join, and within a function the state's index is of no use.
-    unsent = sa.func.coalesce(older.c.state, "").in_(("queued", "sending"))
-    before = sa.select(sa.func.count()).select_from(older).where(story, older.c.id < deliveries.c.id, unsent)
-    first = before.correlate(deliveries).scalar_subquery() == 0
-    found = _select().where(
-        _waiting(terms), due | (deliveries.c.state == "sending"), first, deliveries.c.via.not_in(list(terms.resting))
-    )
-    if terms.gathering:
-        found = found.where(deliveries.c.urgent | deliveries.c.kind.in_(_ALONE))
-    edits_last = sa.case((_TO_TELL, 0), else_=1)
-    return found.order_by(edits_last, deliveries.c.urgent.desc(), deliveries.c.attempts, deliveries.c.id)
+
+def _bound(terms: Claim) -> dict[str, object]:
+    return {"now": terms.now, "resting": list(terms.resting)}

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from alertd.clock import Instant
 from alertd.facts import Kind
 from alertd.notice import Notice, from_json
 from alertd.store.tables import deliveries
+
+UNREADABLE = "its notice cannot be read; it was written by another version of alertd, or changed by hand"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ def from_row(row: sa.Row[Any], lease: str) -> Delivery:
         receipt=row.receipt,
         told_at=row.told_at,
     )
+
+
+def readable(row: sa.Row[Any]) -> bool:
+    """Whether the notice of a row, which has its body, can be understood."""
+    try:
+        from_json(row.body)
+        Kind(row.kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def redirect(transaction: sa.Connection, delivery: Delivery, fallback: str, now: Instant) -> bool:

@@ -30,6 +30,7 @@ _NUMBERS = sa.select(sa.select(sa.func.max(_OLDER.c.id)).where(_OLDER.c.rule == 
     rules.c.rule.in_(sa.bindparam("of_rules", type_=sa.String, expanding=True))
 )
 _NEWEST_OF_EACH = sa.select(incidents).where(incidents.c.id.in_(_NUMBERS))
+_NEW = sa.insert(incidents)
 _CHANGE = sa.update(incidents).where(incidents.c.id == sa.bindparam("of_id"))
 _CHANGE_OPEN = _CHANGE.where(incidents.c.closed_at.is_(None))
 
@@ -112,7 +113,7 @@ def save_incident(transaction: sa.Connection, incident: Incident) -> int:
     values = {name: each for name, each in vars(incident).items() if name != "id"}
     values |= {"level": incident.level.value, "worst": incident.worst.value}
     if incident.id is None:
-        key = transaction.execute(sa.insert(incidents), values).inserted_primary_key
+        key = transaction.execute(_NEW, values).inserted_primary_key
         return int(key[0]) if key else 0
     transaction.execute(_CHANGE, values | {"of_id": incident.id})
     return incident.id

@@ -38,6 +38,21 @@ LONGEST_RETRY: Duration = 5 * MINUTE
 # A message that is sent this long after it was due says so.
 LATE: Duration = 10 * MINUTE
 
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_NEXT = sa.select(
+    sa.select(sa.func.min(deliveries.c.due_at)).where(deliveries.c.state == "queued").scalar_subquery(),
+    sa.select(sa.func.min(deliveries.c.lease_until)).where(deliveries.c.state == "sending").scalar_subquery(),
+)
+_NUMBER = sa.select(sa.func.max(deliveries.c.id))
+_BACK = (
+    sa.update(deliveries)
+    .where(deliveries.c.state == "sending")
+    .values(state="queued", lease=None, lease_until=None, ambiguous=True)
+)
+_VIA = deliveries.c.via == sa.bindparam("of_via", type_=sa.String)
+_SEEN = sa.select(deliveries.c.receipt).where(_VIA, deliveries.c.state == "sent").order_by(deliveries.c.id.desc())
+_THREAD = _SEEN.where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer))
+
 Render = Callable[[str, Notice], Mapping[str, str]]
 RenderMany = Callable[[str, Sequence[Notice], str], Mapping[str, str]]
 
@@ -119,10 +134,8 @@ class Outbox:
 
     def recover(self) -> int:
         """Take up what a killed daemon was sending; call it once, while holding the store. Returns how many there were."""
-        back: dict[str, object] = {"state": "queued", "lease": None, "lease_until": None, "ambiguous": True}
         with self.database.write() as transaction:
-            sending = deliveries.c.state == "sending"
-            return transaction.execute(sa.update(deliveries).where(sending).values(back)).rowcount
+            return transaction.execute(_BACK).rowcount
 
     def revive(self) -> int:
         """Queue again what reached nobody although its incident still goes on: receivers are mended between two starts.
@@ -135,9 +148,7 @@ class Outbox:
     def next_due(self) -> Instant | None:
         """When the next delivery can be tried; None if the outbox is empty."""
         with self.database.read() as transaction:
-            queued = sa.select(sa.func.min(deliveries.c.due_at)).where(deliveries.c.state == "queued")
-            leased = sa.select(sa.func.min(deliveries.c.lease_until)).where(deliveries.c.state == "sending")
-            moments = [transaction.scalar(queued), transaction.scalar(leased)]
+            moments = transaction.execute(_NEXT).one()
         return min((each for each in moments if each is not None), default=None)
 
     def _claim(self) -> Batch | None:
@@ -165,7 +176,7 @@ class Outbox:
         if found is None or uptime < found.until:
             return 0
         if found.upto is None:  # it has just ended
-            newest_number = transaction.scalar(sa.select(sa.func.max(deliveries.c.id))) or 0
+            newest_number = transaction.scalar(_NUMBER) or 0
             self.gathering = found = replace(found, upto=newest_number)
         return found.upto or 0
 
@@ -247,16 +258,15 @@ class Outbox:
         """The newest receipt of a message about this incident there: what follows goes into its thread. A report begins one."""
         if delivery.notice.incident is None:
             return None
-        return self._receipt(deliveries.c.incident == delivery.notice.incident, deliveries.c.via == delivery.via)
+        return self._receipt(_THREAD, {"of_incident": delivery.notice.incident, "of_via": delivery.via})
 
     def _seen(self, batch: Batch) -> Receipt | None:
         """The newest receipt of any message there: it says where to look for one that may have arrived."""
-        return self._receipt(deliveries.c.via == batch.via)
+        return self._receipt(_SEEN, {"of_via": batch.via})
 
-    def _receipt(self, *where: sa.ColumnElement[bool]) -> Receipt | None:
-        taken = sa.select(deliveries.c.receipt).where(*where, deliveries.c.state == "sent")
-        with self.database.read() as transaction:
-            found = transaction.scalars(taken.order_by(deliveries.c.id.desc()))
+    def _receipt(self, taken: sa.Select[Receipt], of: Mapping[str, object]) -> Receipt | None:
+        # Closed at once: while a result is not read to its end SQLite keeps its lock, and nobody else can write.
+        with self.database.read() as transaction, transaction.scalars(taken, of) as found:
             return next((receipt for receipt in found if receipt), None)
 
     def _settle(self, outcome: _Outcome) -> None:

@@ -23,6 +23,24 @@ LEAST_ATTEMPTS = 5  # so many at least: time in which nobody tried proves nothin
 PATIENCE_WHILE_LACKING: Duration = 2 * MINUTE
 LEAST_ATTEMPTS_WHILE_LACKING = 3
 
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_FREE: dict[str, object] = {"lease": None, "lease_until": None}
+_IDS = sa.bindparam("of_ids", type_=sa.Integer, expanding=True)
+_VIA = deliveries.c.via == sa.bindparam("of_via", type_=sa.String)
+
+# Only whoever holds the lease may settle: another thread or process may have taken the message up since.
+_HELD = (deliveries.c.lease == sa.bindparam("of_lease", type_=sa.String)) & (deliveries.c.state == "sending")
+_MINE = sa.update(deliveries).where(_HELD)
+_OWN = _MINE.where(deliveries.c.id.in_(_IDS))
+_COVERED = _MINE.where(deliveries.c.id.not_in(_IDS), deliveries.c.digest.is_(None))
+_ONE = _MINE.where(deliveries.c.id == sa.bindparam("of_id", type_=sa.Integer))
+_NOW_DUE = sa.update(deliveries).where(_VIA, deliveries.c.state == "queued", deliveries.c.attempts > 0)
+_RECEIPTS = (
+    sa.select(deliveries.c.incident, deliveries.c.receipt)
+    .where(_VIA, deliveries.c.state == "sent", deliveries.c.incident.in_(_IDS), deliveries.c.receipt.is_not(None))
+    .order_by(deliveries.c.id)
+)
+
 
 class Lacking(DeliveryError):
     """The deployment does not have what the receiver needs, at this moment."""
@@ -35,17 +53,16 @@ def sent(transaction: sa.Connection, batch: Batch, receipt: Receipt, now: Instan
     stories = batch.stories()
     shown = [newest(story)[0].id for story in stories if story[0].notice.incident not in own]
     stale = [story[-1].id for story in stories if story[0].notice.incident in own]
-    mine = sa.update(deliveries).where(_mine(batch))
-    transaction.execute(mine.where(deliveries.c.id.in_(shown)).values(receipt=kept))
+    mine: dict[str, object] = {"of_lease": batch.lease}
+    transaction.execute(_OWN, mine | {"of_ids": shown, "receipt": kept})
     if not batch.digest and len(batch.deliveries) > 1:  # the newest told what the others would have
-        covered = deliveries.c.id.not_in(shown) & deliveries.c.digest.is_(None)
-        transaction.execute(mine.where(covered).values(digest=newest(batch.deliveries)[0].key))
-    edit: dict[str, object] = {"state": "queued", "told_at": now, "due_at": now, "attempts": 0}
-    transaction.execute(mine.where(deliveries.c.id.in_(stale)).values(edit | _FREE))
-    transaction.execute(mine.values({"state": "sent", "sent_at": now, "error": receipt.get("warning")} | _FREE))
+        transaction.execute(_COVERED, mine | {"of_ids": shown, "digest": newest(batch.deliveries)[0].key})
+    if stale:
+        edit = {"state": "queued", "told_at": now, "due_at": now, "attempts": 0}
+        transaction.execute(_OWN, mine | {"of_ids": stale} | edit | _FREE)
+    transaction.execute(_MINE, mine | {"state": "sent", "sent_at": now, "error": receipt.get("warning")} | _FREE)
     if any(each.attempts > 1 for each in batch.deliveries):  # it works again: nobody waits out a back-off
-        waiting = (deliveries.c.via == batch.via) & (deliveries.c.state == "queued") & (deliveries.c.attempts > 0)
-        transaction.execute(sa.update(deliveries).where(waiting).values(due_at=now))
+        transaction.execute(_NOW_DUE, {"of_via": batch.via, "due_at": now})
 
 
 def failed(
@@ -80,9 +97,6 @@ def _shares(batch: Batch) -> Iterator[list[Delivery]]:
             yield [each for each in story if each.receiver == receiver]
 
 
-_FREE: dict[str, object] = {"lease": None, "lease_until": None}
-
-
 @dataclass(frozen=True)
 class _Ending:
     """How an attempt to tell a story failed, and what its deliveries are from now on. `key`: under which it was tried alone."""
@@ -108,7 +122,8 @@ def _put_back(transaction: sa.Connection, delivery: Delivery, digest: str | None
         values["sent_at"] = ends.due_at
     if ends.problem.receipt is not None:
         values["receipt"] = dict(ends.problem.receipt) | {"key": digest or ends.key}
-    return transaction.execute(sa.update(deliveries).where(_held(delivery)).values(values | _FREE)).rowcount > 0
+    mine = {"of_lease": delivery.lease, "of_id": delivery.id}
+    return transaction.execute(_ONE.values(values | _FREE), mine).rowcount > 0
 
 
 def _lose(transaction: sa.Connection, rows: Sequence[Delivery], fallback: str | None, now: Instant) -> None:
@@ -146,24 +161,10 @@ def _partly(delivery: Delivery, problem: DeliveryError) -> bool:
 
 def _threads(transaction: sa.Connection, batch: Batch) -> Collection[int | None]:
     """Those of its incidents that have a message of their own there."""
-    found = sa.select(deliveries.c.incident, deliveries.c.receipt).where(
-        deliveries.c.via == batch.via,
-        deliveries.c.state == "sent",
-        deliveries.c.incident.in_({each.notice.incident for each in batch.deliveries}),
-        deliveries.c.receipt.is_not(None),
-    )
+    found = transaction.execute(_RECEIPTS, {"of_via": batch.via, "of_ids": [each.notice.incident for each in batch.deliveries]})
     # In order, so that the newest decides: that is the thread in which the story goes on.
-    newest_receipts = {row.incident: row.receipt for row in transaction.execute(found.order_by(deliveries.c.id)) if row.receipt}
+    newest_receipts = {row.incident: row.receipt for row in found if row.receipt}
     return frozenset(incident for incident, receipt in newest_receipts.items() if not receipt.get("digest"))
-
-
-def _mine(batch: Batch) -> sa.ColumnElement[bool]:
-    """Only whoever holds the lease may settle: another thread or process may have taken the message up since."""
-    return (deliveries.c.lease == batch.lease) & (deliveries.c.state == "sending")
-
-
-def _held(delivery: Delivery) -> sa.ColumnElement[bool]:
-    return (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease) & (deliveries.c.state == "sending")
 
 
 def _error(delivery: Delivery, problem: DeliveryError, *, dead: bool) -> str | sa.ColumnElement[str]:

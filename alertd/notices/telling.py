@@ -23,7 +23,13 @@ _TOLD = (
     .where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer), _REACHED)
     .order_by(deliveries.c.id)
 )
-
+_NOTICE, _DELIVERIES = sa.insert(notices), sa.insert(deliveries)
+_HURRY = (
+    sa.update(deliveries)
+    .where(deliveries.c.incident == sa.bindparam("of_incident", type_=sa.Integer), deliveries.c.state == "queued")
+    .where(deliveries.c.receiver.in_(sa.bindparam("of_receivers", type_=sa.String, expanding=True)))
+    .values(urgent=True)
+)
 
 # What can wait, however bad it is or was.
 _CALM = (Kind.RESOLVED, Kind.REPORT, Kind.REFRESHED)
@@ -81,7 +87,7 @@ def tell(
 ) -> None:
     """Write a notice, and for each receiver a delivery that is due now."""
     row = {"incident": notice.incident, "kind": notice.kind.value, "at": notice.at, "body": to_json(notice)}
-    key = transaction.execute(sa.insert(notices), row).inserted_primary_key
+    key = transaction.execute(_NOTICE, row).inserted_primary_key
     common = {"notice": key[0] if key else None, "incident": notice.incident, "state": "queued", "attempts": 0}
     common |= {"ambiguous": False, "queued_at": now, "due_at": now}
     rows = list[dict[str, object]]()
@@ -92,10 +98,9 @@ def tell(
         urgent = notice.level is Level.CRITICAL and told not in _CALM
         rows.append(common | {"receiver": name, "via": via, "kind": told.value, "key": str(uuid.uuid4()), "urgent": urgent})
     if rows:
-        transaction.execute(sa.insert(deliveries), rows)
+        transaction.execute(_DELIVERIES, rows)
     if hurried := [row["receiver"] for row in rows if row["urgent"]]:  # what it has to wait for is as urgent
-        ahead = (deliveries.c.incident == notice.incident) & deliveries.c.receiver.in_(hurried)
-        transaction.execute(sa.update(deliveries).where(ahead, deliveries.c.state == "queued").values(urgent=True))
+        transaction.execute(_HURRY, {"of_incident": notice.incident, "of_receivers": hurried})
 
 
 def _way(name: str, kind: Kind, who: Mapping[str, Kind], stories: Mapping[str, Story]) -> tuple[str, Kind] | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from alertd.clock import DAY, HOUR, MINUTE, Duration, Instant
@@ -19,7 +20,7 @@ from alertd.planning.knowledge import Knowledge
 from alertd.planning.needs import needs_of
 from alertd.planning.planner import Limits, Request, make_plan
 from alertd.rulebook.rule import Rule
-from alertd.rulebook.schedules import Schedule
+from alertd.rulebook.schedules import Grid, Schedule
 
 # A cycle longer than this is cut here: what comes together less often than daily is not the worst that happens.
 _LONGEST_CYCLE = DAY
@@ -104,7 +105,7 @@ def forecast(rules: Iterable[Rule], knowledge: Knowledge | None = None, terms: T
     """Run the schedule for one cycle and at least an hour, from an instant at which everything is due."""
     book, known, terms = tuple(rules), knowledge or Knowledge(), terms or Terms()
     cycle = _cycle(book)
-    instants = tuple(_instants(book, cycle))
+    instants = _instants(frozenset(each.schedule for each in book), cycle)
     together = {due for _, due in instants}
     batches = {due: _batch([each for each in book if each.schedule in due], known, terms) for due in together}
     queue = _run(instants, batches, cycle, terms)
@@ -193,15 +194,15 @@ def _cycle(book: Sequence[Rule]) -> Duration:
     return min(math.lcm(*(each.every for each in book)), _LONGEST_CYCLE) if book else MINUTE
 
 
-def _instants(book: Sequence[Rule], cycle: Duration) -> Iterator[tuple[Instant, frozenset[Schedule]]]:
+@lru_cache(maxsize=4)  # a reload seldom changes them, and there are thousands in a week
+def _instants(schedules: frozenset[Schedule], cycle: Duration) -> _Instants:
     """The due instants of the cycle in order, counted from its beginning, each with the schedules that are due."""
-    start = _MONDAY if any(each.cron for each in book) else 0
+    start = _MONDAY if any(not isinstance(each, Grid) for each in schedules) else 0
     found: dict[Instant, set[Schedule]] = {}
-    for schedule in dict.fromkeys(each.schedule for each in book):
+    for schedule in schedules:
         for at in schedule.between(start - 1, start + cycle - 1):
             found.setdefault(at - start, set()).add(schedule)
-    for at in sorted(found):
-        yield at, frozenset(found[at])
+    return tuple((at, frozenset(found[at])) for at in sorted(found))
 
 
 def _batch(due: Sequence[Rule], knowledge: Knowledge, terms: Terms) -> tuple[_Order, ...]:
@@ -256,11 +257,10 @@ def _planned(order: _Order, book: Mapping[str, Rule], latest: Mapping[str, float
 
 def _most_in_a_minute(moments: Sequence[float]) -> int:
     """The most of these moments in any 60 s."""
-    window: deque[float] = deque()
-    most = 0
-    for moment in moments:
-        window.append(moment)
-        while window[0] <= moment - MINUTE:
-            window.popleft()
-        most = max(most, len(window))
+    first = most = 0
+    for place, moment in enumerate(moments):
+        while moments[first] <= moment - MINUTE:
+            first += 1
+        if place - first >= most:
+            most = place - first + 1
     return most

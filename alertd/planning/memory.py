@@ -6,17 +6,24 @@ import msgspec
 import sqlalchemy as sa
 
 from alertd.clock import Instant
+from alertd.errors import QueryError
 from alertd.planning.knowledge import Knowledge, Lesson
 from alertd.reporting.query import Filter, parse_filter
 from alertd.store.database import Database
 from alertd.store.tables import lessons
 
+# Statements are put together once: that takes SQLAlchemy longer than running them.
+_ALL = sa.select(lessons)
+_OLD = sa.delete(lessons).where(lessons.c.filters == sa.bindparam("old", type_=sa.String))
+_NEW = sa.insert(lessons)
+
 
 def load_lessons(database: Database) -> dict[frozenset[Filter], Lesson]:
-    """All lessons of the store."""
+    """All lessons of the store; one that cannot be understood is learned anew."""
     with database.read() as transaction:
-        rows = transaction.execute(sa.select(lessons)).all()
-    return {_filters(row.filters): Lesson(row.rate, row.bears, row.good) for row in rows}
+        rows = transaction.execute(_ALL).all()
+    read = ((_filters(row.filters), row) for row in rows)
+    return {filters: Lesson(row.rate, row.bears, row.good) for filters, row in read if filters is not None}
 
 
 def save_lessons(database: Database, knowledge: Knowledge, now: Instant) -> None:
@@ -29,9 +36,8 @@ def save_lessons(database: Database, knowledge: Knowledge, now: Instant) -> None
         for filters, each in changed.items()
     ]
     with database.write() as transaction:
-        old = sa.delete(lessons).where(lessons.c.filters == sa.bindparam("old"))
-        transaction.execute(old, [{"old": row["filters"]} for row in rows])
-        transaction.execute(sa.insert(lessons), rows)
+        transaction.execute(_OLD, [{"old": row["filters"]} for row in rows])
+        transaction.execute(_NEW, rows)
 
 
 def forget_lessons(database: Database, before: Instant) -> None:
@@ -44,5 +50,8 @@ def _text(filters: frozenset[Filter]) -> str:
     return msgspec.json.encode([each.to_json() for each in sorted(filters, key=repr)]).decode()
 
 
-def _filters(text: str) -> frozenset[Filter]:
-    return frozenset(parse_filter(each) for each in msgspec.json.decode(text))
+def _filters(text: str) -> frozenset[Filter] | None:
+    try:
+        return frozenset(parse_filter(each) for each in msgspec.json.decode(text, type=list[object]))
+    except (msgspec.MsgspecError, QueryError, RecursionError):
+        return None

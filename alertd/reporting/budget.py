@@ -40,12 +40,20 @@ _AT = sa.bindparam("now", type_=sa.BigInteger)
 _BOOT = sa.bindparam("boot", type_=sa.String)
 _SLOTS = sa.select(sa.func.count(slots.c.id))
 _IN_USE = _SLOTS.where((slots.c.free_at > _AT) | (slots.c.boot != _BOOT))
-_REFUSAL = sa.select(refusals).where(refusals.c.boot == _BOOT)
+_CLAIMED = sa.select(claims.c.calls).where((claims.c.boot == _BOOT) & (claims.c.until > _AT))
+_LEARNT = [
+    sa.select(column).where(refusals.c.boot == _BOOT).scalar_subquery().label(column.name)
+    for column in (refusals.c.withheld, refusals.c.withheld_at, refusals.c.blocked_until)
+]
+# All that there is to know in one statement: a server may be far away, and everybody waits for whoever has the lock.
+_STATE, _STATE_AFTER_JUMP = (
+    sa.select(used.scalar_subquery().label("in_use"), _CLAIMED.scalar_subquery().label("claimed"), *_LEARNT)
+    for used in (_IN_USE, _SLOTS)
+)
 _OVER = sa.delete(refusals)
-_CLAIM = sa.select(claims.c.calls).where((claims.c.boot == _BOOT) & (claims.c.until > _AT))
-_FREE = sa.select(slots.c.id).where(slots.c.free_at <= _AT).limit(1)
+_NEXT_FREE = sa.select(sa.func.min(slots.c.free_at)).where(slots.c.free_at > _AT)
+_LEND = sa.update(slots).where(slots.c.id == sa.select(slots.c.id).where(slots.c.free_at <= _AT).limit(1).scalar_subquery())
 _NEW = sa.insert(slots)
-_LEND = sa.update(slots).where(slots.c.id == sa.bindparam("of"))
 _RETURN = sa.update(slots).where(slots.c.loan == sa.bindparam("of"))
 
 
@@ -159,32 +167,27 @@ class Budget:
         now, boot = reading.now, reading.boot
         # Who only looks sees what the next one to write will make of a jump.
         unsure = reading.jumped and transaction.get_execution_options().get("reads", False)
-        in_use = transaction.scalar(_SLOTS if unsure else _IN_USE, {"now": now, "boot": boot}) or 0
-        row = transaction.execute(_REFUSAL, {"boot": boot}).one_or_none()
+        row = transaction.execute(_STATE_AFTER_JUMP if unsure else _STATE, {"now": now, "boot": boot}).one()
         withheld, blocked_for = 0, 0
-        if row:
+        if row.withheld is not None:
             returned = max(0, now - row.withheld_at) // _RETURN_EVERY
             most = max(0, self._limit - self._reserve - 1)  # one call a minute finds out whether it is over
             withheld, blocked_for = max(0, min(row.withheld, most) - returned), max(0, row.blocked_until - now)
             over = returned >= row.withheld and not blocked_for
             if over and not transaction.get_execution_options().get("reads", False):
                 transaction.execute(_OVER)  # after the next boot nobody would know that it has been over for long
-        claimed = transaction.scalar(_CLAIM, {"now": now, "boot": boot}) or 0
-        return BudgetState(self._limit, self._reserve, in_use, withheld, blocked_for, claimed)
+        return BudgetState(self._limit, self._reserve, row.in_use, withheld, blocked_for, row.claimed or 0)
 
     def _wait(self, transaction: sa.Connection, state: BudgetState, now: Duration) -> Duration:
         """How long until the next slot may be free: at least a millisecond, at most a second, then look again."""
-        next_free = transaction.scalar(sa.select(sa.func.min(slots.c.free_at)).where(slots.c.free_at > now))
+        next_free = transaction.scalar(_NEXT_FREE, {"now": now})
         until_free = state.blocked_for or (next_free - now if next_free else SECOND)
         return max(1, min(until_free, SECOND))
 
     def _lend(self, transaction: sa.Connection, loan: str, reading: Reading, lasts: Duration) -> None:
         values = {"boot": reading.boot, "free_at": reading.now + lasts, "loan": loan}
-        free = transaction.scalar(_FREE, {"now": reading.now})
-        if free is None:
+        if not transaction.execute(_LEND, values | {"now": reading.now}).rowcount:  # none is free: there are more to be had
             transaction.execute(_NEW, values)
-        else:
-            transaction.execute(_LEND, values | {"of": free})
 
 
 def _carry_over(transaction: sa.Connection, reading: Reading, minute: Duration) -> None:
