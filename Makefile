@@ -30,6 +30,7 @@ docs: .venv/.run  ## the tables of docs/ from the models that they are about
 	@$(BIN)/python -m alertd.rulebook.pages docs/rules.md
 	@$(BIN)/python -m alertd.ruletests.pages docs/rule-tests.md
 	@$(BIN)/python -m alertd.notices.pages docs/templates.md
+	@$(BIN)/python -m alertd.web.pages docs/operating.md
 
 lock: .venv/.dev  ## newest versions that pyproject.toml allows, hash-pinned, for all Pythons and systems
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \

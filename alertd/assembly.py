@@ -18,13 +18,15 @@ from alertd.notices.digests import render_digest_or_plain
 from alertd.notices.outbox import Outbox
 from alertd.notices.rendering import render_or_plain
 from alertd.notices.wording import Names
-from alertd.planning.fetching import Source
+from alertd.planning.fetching import Ask, Source
 from alertd.planning.memory import load_lessons
 from alertd.reporting.budget import Budget
 from alertd.reporting.client import ReportingClient
 from alertd.reporting.directory import Directory
 from alertd.reporting.gate import Gate
 from alertd.reporting.http import Http
+from alertd.reporting.query import Query
+from alertd.reporting.table import Table
 from alertd.rulebook.rule import Rulebook
 from alertd.settings import TOKEN, Secrets, Settings
 from alertd.shipped import shipped
@@ -50,14 +52,18 @@ def open_reporting(
     clock: Clock,
     *,
     count: Callable[[str], None] = lambda _outcome: None,
+    took: Callable[[Duration], None] = lambda _length: None,
 ) -> Iterator[Reporting]:
-    """The API behind the budget of that store, until the end of the block."""
+    """The API behind the budget of that store, until the end of the block.
+
+    `count` hears of each call's outcome, `took` how long it lasted.
+    """
     reporting = settings.reporting
     with Http(proxy=reporting.proxy, ca_file=reporting.ca_file, allow_plain_http=reporting.allow_plain_http) as http:
         client = ReportingClient(http, lambda: _token(secrets), base_url=reporting.url, deadline=reporting.timeout)
         limits = settings.budget
         source = Source(
-            ask=client.ask,
+            ask=_timed(client.ask, clock, took),
             budget=Budget(database, clock, calls_per_minute=limits.calls_per_minute, reserve=limits.reserve),
             gate=Gate(lambda: secrets.read(TOKEN), clock),
             clock=clock,
@@ -106,6 +112,17 @@ def open_outbox(
 ) -> Outbox:
     """The outbox of that store; `told` hears of each message's channel and outcome."""
     return Outbox(database, clock, book, access, looks.notice, looks.digest, looks.chart, told)
+
+
+def _timed(ask: Ask, clock: Clock, took: Callable[[Duration], None]) -> Ask:
+    def timed(query: Query) -> Table:
+        begun = clock.uptime()
+        try:
+            return ask(query)
+        finally:
+            took(clock.uptime() - begun)
+
+    return timed
 
 
 def _token(secrets: Secrets) -> str:

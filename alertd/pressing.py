@@ -44,6 +44,11 @@ class Buttons:
         state = self._listener.state() if self._listener else None
         return {"buttons": Check(ok=state.connected, text=str(state))} if state else {}
 
+    @property
+    def threads(self) -> tuple[str, ...]:
+        """The names of the threads that hear and do."""
+        return ("slack-watch", "slack-presses", "slack-answers") if self._listener else ()
+
     def connected(self) -> float:
         """1 while buttons are heard, 0 while not; NaN where there are none."""
         return float(self._listener.state().connected) if self._listener else math.nan

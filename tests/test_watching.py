@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +14,11 @@ from structlog.testing import capture_logs
 from alertd.channels.base import Access
 from alertd.clock import HOUR, MINUTE, SECOND, Instant
 from alertd.errors import StoreError
+from alertd.planning.forecast import Forecast, Terms, forecast
+from alertd.reporting.budget import BudgetState
 from alertd.store.database import Database, open_database
 from alertd.store.tables import deliveries, notices
-from alertd.testing import FakeChannel, FakeClock, a_rulebook
+from alertd.testing import START, FakeChannel, FakeClock, a_rule, a_rulebook
 from alertd.troubles import find_lacks, warn_about_receivers
 from alertd.watching import Lacks, Watch
 
@@ -256,3 +261,176 @@ def test_what_receivers_lack_is_a_line_each_in_the_log() -> None:
         ("team", "set SECRET; until then its messages reach nobody"),
         ("mail", "set SECRET; until then its messages reach nobody"),
     ]
+
+
+def a_budget(**changes: Any) -> BudgetState:
+    return BudgetState(**({"calls_per_minute": 60, "reserve": 6, "in_use": 4, "withheld": 0, "blocked_for": 0} | changes))
+
+
+def a_forecast(mean: float = 10, **changes: Any) -> Forecast:
+    return Forecast(**({"rules": 3, "cycle": HOUR, "worst_minute": 20, "mean_per_minute": mean} | changes), **NOTHING)
+
+
+NOTHING: dict[str, Any] = {"critical_minute": 0, "requests": ()}
+
+
+@pytest.mark.parametrize(
+    ("state", "ok", "text"),
+    [
+        (a_budget(), True, "50 of 54 calls a minute are free"),
+        (a_budget(withheld=20), True, "30 of 54 calls a minute are free; 20 more are out of use since the API refused some"),
+        (
+            a_budget(withheld=50),
+            False,
+            "the rules take 10 calls a minute, and since the API refused some only 4 of 54 are in use",
+        ),
+        (
+            a_budget(blocked_for=40 * SECOND),
+            False,
+            "the API answered that there are too many calls (429): none for another 40 s;",
+        ),
+    ],
+)
+def test_the_budget_is_a_part_that_stops_when_the_api_refuses_calls(
+    state: BudgetState, ok: bool, text: str, database: Database
+) -> None:
+    watch = Watch(FakeClock())
+    watch.planned(a_forecast())
+    check = watch.checks(database, budget=lambda: state)["budget"]
+    assert check.ok is ok
+    assert check.text.startswith(text)
+
+
+def test_rules_that_need_more_calls_than_there_are_make_it_unready_and_the_text_says_where_to_look(database: Database) -> None:
+    watch, rules = Watch(FakeClock()), [a_rule(id=name, every=MINUTE, by="conversationId") for name in ("a", "b")]
+    watch.planned(forecast(rules, terms=Terms(usable=1, latency=HOUR)))
+    check = watch.checks(database, budget=a_budget)["budget"]
+    assert not check.ok
+    assert re.fullmatch(r"\d of 2 rules cannot be checked in time with 1 calls a minute; `alertd plan` says .*", check.text)
+
+
+def test_calls_that_cannot_be_counted_are_not_said_to_be_free(database: Database) -> None:
+    def gone() -> BudgetState:
+        raise StoreError("the store cannot be used")
+
+    assert not Watch(FakeClock()).checks(database, budget=gone)["budget"].ok
+
+
+def test_a_store_that_takes_nothing_is_seen_although_it_can_be_read(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.wrote(None)
+    assert watch.checks(database)["store"].text == "last written 2026-11-02T09:00:00Z"
+    with capture_logs() as logged:
+        for _ in range(3):
+            clock.advance(MINUTE)
+            watch.wrote(StoreError("the store cannot be used: disk full"))
+        assert broken(watch, database) == {
+            "store": "nothing could be written since 2026-11-02T09:01:00Z: the store cannot be used: disk full"
+        }
+        watch.wrote(None)
+    assert broken(watch, database) == {}
+    assert events(logged) == ["store cannot be written", "store can be written again"]
+
+
+def test_a_check_that_hangs_is_seen_while_others_go_on(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.begins({"slow": 10 * MINUTE, "daily": 24 * HOUR, "quick": MINUTE})
+    watch.ends(["quick"])
+    clock.advance(8 * MINUTE)
+    watch.expects(clock.now())
+    assert broken(watch, database) == {}
+    clock.advance(1)
+    assert broken(watch, database)["evaluation"].startswith("the check of slow does not come to its end")
+    clock.advance(12 * HOUR)
+    watch.expects(clock.now())
+    assert broken(watch, database)["evaluation"].startswith("the check of daily and 1 more does not")
+    watch.ends(["slow", "daily"])
+    assert broken(watch, database) == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "longest", "text"),
+    [
+        (
+            "reload",
+            2 * MINUTE,
+            "the rule files were looked at 2 min ago for the last time: the main thread hangs; restart alertd",
+        ),
+        ("clock", MINUTE, "the clock was looked at 1 min ago for the last time"),
+        ("observation", 4 * MINUTE, "alertd looked at itself 4 min ago for the last time, so nobody is told"),
+    ],
+)
+def test_who_is_not_heard_of_any_more_has_stopped(part: str, longest: int, text: str, database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    assert part not in watch.checks(database)
+    watch.beats(part)
+    clock.advance(longest)
+    assert watch.checks(database)[part].ok
+    clock.advance(1)
+    assert broken(watch, database)[part].startswith(text)
+    watch.beats(part)
+    assert broken(watch, database) == {}
+
+
+def test_history_that_is_not_removed_is_seen(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    assert "pruning" not in watch.checks(database)
+    watch.pruned(None)
+    clock.advance(26 * HOUR)
+    assert broken(watch, database) == {}
+    clock.advance(1)
+    assert broken(watch, database)["pruning"].startswith(
+        "old history was last removed 2026-11-02T09:00:00Z, so the store grows"
+    )
+    watch.pruned(StoreError("disk full"))
+    assert broken(watch, database)["pruning"].endswith("tomorrow again: disk full")
+
+
+def test_only_what_a_restart_mends_asks_for_one(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.ticked({"a": REFUSED}, 1)
+    watch.wrote(StoreError("disk full"))
+    watch.reload_failed("wrong")
+    watch.beats("reload")
+    watch.expects(clock.now() + MINUTE)
+    clock.advance(5 * MINUTE)
+    assert watch.wedged() is None
+    clock.advance(1)
+    assert watch.wedged() == "the main thread has hung for 5 min"
+    watch.beats("reload")
+    clock.advance(MINUTE)
+    assert watch.wedged() == "rules should have been checked 5 min ago"
+    watch.expects(clock.now())
+    assert watch.wedged() is None
+
+
+def test_a_wall_clock_that_is_set_makes_nobody_late(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.expects(clock.now() + MINUTE)
+    clock.set_wall(clock.now() + 9 * HOUR)
+    assert broken(watch, database) == {}
+    assert watch.wedged() is None
+
+
+def test_figures_say_what_is_not_known_instead_of_nothing(database: Database) -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    before = watch.figures(database)
+    assert math.isnan(before["alertd_store_written_timestamp_seconds"])
+    assert (before["alertd_outbox_oldest_seconds"], before["alertd_rules_without_evidence"]) == (0, 0)
+    assert before["alertd_store_bytes"] > 10_000
+    watch.wrote(None)
+    watch.beats("reload")
+    watch.ticked({"a": REFUSED, "b": None}, 2)
+    deliver(database, "queued", clock.now())
+    clock.advance(90 * SECOND)
+    after = watch.figures(database)
+    assert (after["alertd_outbox_oldest_seconds"], after["alertd_rules_without_evidence"]) == (90, 1)
+    assert after["alertd_store_written_timestamp_seconds"] == START / SECOND
+    assert after["alertd_rulebook_looked_timestamp_seconds"] == START / SECOND

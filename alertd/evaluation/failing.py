@@ -17,6 +17,7 @@ from alertd.rulebook.rule import Rule, Rulebook
 
 SOURCE = "alertd-source"  # several rules at once
 BUDGET = "alertd-budget"  # whatever lacked a call for long
+FORECAST = "alertd-forecast"  # that rules will lack calls is known beforehand
 RULE = "alertd-rule/"  # one rule, whose id follows
 
 # How long a rule must have failed, and at how many checks in a row, before anybody is told.
@@ -55,6 +56,8 @@ def tell_failing(transaction: sa.Connection, checked: Mapping[str, Checked], boo
     told = {cause.removeprefix(RULE) for cause in known if cause.startswith(RULE)}
     alone = {name for name in told if name in book.rules and name in checked and checked[name].failing_since is not None}
     troubles = causes(found, alone, book, together=SOURCE in known)
+    if FORECAST in known and BUDGET not in known:  # people know already, and what to do about it
+        troubles = [each for each in troubles if each.cause != BUDGET]
     kinds = [_mend(transaction, name, book, at) for name in sorted(told - alone)]
     over = {SOURCE, BUDGET} & known - {each.cause for each in troubles}
     kinds += [report_mended(transaction, cause, book, at) for cause in sorted(over)]

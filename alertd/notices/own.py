@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from alertd.clock import MINUTE, Duration, Instant
+from alertd.clock import HOUR, MINUTE, Duration, Instant
 from alertd.facts import Kind, Level
 from alertd.notice import Notice
 from alertd.notices.incidents import Incident, last_incident, save_incident
@@ -25,6 +25,11 @@ from alertd.units import Unit
 
 REOPEN_WITHIN: Duration = 30 * MINUTE
 
+# A trouble whose messages all reached nobody is told anew this long after the last attempt, for as long as it lasts.
+AGAIN: Duration = HOUR
+
+_OPEN_CAUSES = sa.select(incidents.c.rule).where(incidents.c.rule.like("alertd-%"), incidents.c.closed_at.is_(None))
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -35,14 +40,22 @@ class Trouble:
     text: str
     to: tuple[str, ...] = ()  # receivers; without any, whoever is told when alertd itself is in trouble
     level: Level = Level.WARNING
+    since: Instant | None = None  # when it began, if that is not when it is told
 
 
 def report_trouble(transaction: sa.Connection, trouble: Trouble, book: Rulebook, at: Instant) -> Kind | None:
-    """Tell of a trouble when it begins; while it lasts, other words only keep messages true that can be edited."""
+    """Tell of a trouble when it begins; while it lasts, other words only keep messages true that can be edited.
+
+    Where every message of it has reached nobody it is told anew, once in `AGAIN`: receivers may have been mended since.
+    """
     last = last_incident(transaction, trouble.cause)
     if last is None or last.closed_at is not None:
-        return _open(transaction, trouble, last, book, at)
+        _open(transaction, trouble, last, book, at)
+        return Kind.OPENED
     before = newest_notice(transaction, last)
+    if at - before.at >= AGAIN and last.id is not None and not load_stories(transaction, last.id):
+        _tell(transaction, _notice(trouble, last, book, at), _targets(trouble, book), book, at)
+        return Kind.OPENED
     if _wordings(before.title, before.text) == _wordings(trouble.title, trouble.text):
         return None
     again = replace(_notice(trouble, last, book, at), kind=Kind.REFRESHED, reopened=before.reopened)
@@ -62,10 +75,19 @@ def report_mended(transaction: sa.Connection, cause: str, book: Rulebook, at: In
     return Kind.RESOLVED
 
 
+def report_past(transaction: sa.Connection, trouble: Trouble, until: Instant, book: Rulebook, at: Instant) -> None:
+    """Tell of a trouble that is over, because nobody could be told before: once, its text says from when to when.
+
+    Messages that can be edited then look like what is over; nobody hears of the end apart.
+    """
+    incident, told = _open(transaction, trouble, last_incident(transaction, trouble.cause), book, at)
+    save_incident(transaction, replace(incident, closed_at=until))
+    _tell(transaction, replace(told, kind=Kind.REFRESHED, resolved_at=until, reopened=False), (), book, at)
+
+
 def open_causes(transaction: sa.Connection) -> frozenset[str]:
     """The causes that people have been told of and that are not over."""
-    ours = incidents.c.rule.like("alertd-%") & incidents.c.closed_at.is_(None)
-    return frozenset(transaction.scalars(sa.select(incidents.c.rule).where(ours)))
+    return frozenset(transaction.scalars(_OPEN_CAUSES))
 
 
 def guardians(book: Rulebook) -> tuple[str, ...]:
@@ -82,14 +104,21 @@ def _wordings(*texts: str | None) -> list[str]:
     return [re.sub(r"\d+", "", text or "") for text in texts]
 
 
-def _open(transaction: sa.Connection, trouble: Trouble, last: Incident | None, book: Rulebook, at: Instant) -> Kind:
+def _open(
+    transaction: sa.Connection, trouble: Trouble, last: Incident | None, book: Rulebook, at: Instant
+) -> tuple[Incident, Notice]:
     again = last is not None and last.closed_at is not None and at - last.closed_at <= REOPEN_WITHIN
     number = last.id if last and again else None
-    incident = Incident(trouble.cause, at, trouble.level, trouble.level, number, told_at=at)
+    began = at if trouble.since is None else trouble.since
+    incident = Incident(trouble.cause, began, trouble.level, trouble.level, number, told_at=at)
     incident = replace(incident, id=save_incident(transaction, incident))
-    targets = tuple(name for name in trouble.to if name in book.receivers) or guardians(book)
-    _tell(transaction, replace(_notice(trouble, incident, book, at), reopened=again), targets, book, at)
-    return Kind.OPENED
+    notice = replace(_notice(trouble, incident, book, at), reopened=again)
+    _tell(transaction, notice, _targets(trouble, book), book, at)
+    return incident, notice
+
+
+def _targets(trouble: Trouble, book: Rulebook) -> tuple[str, ...]:
+    return tuple(name for name in trouble.to if name in book.receivers) or guardians(book)
 
 
 def _notice(trouble: Trouble, incident: Incident, book: Rulebook, at: Instant) -> Notice:

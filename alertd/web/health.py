@@ -1,4 +1,8 @@
-"""`/healthz`: the process answers. `/readyz`: every part works, or which does not and what to do. `/metrics`: figures."""
+"""What is asked from outside: `/healthz`, `/readyz` and `/metrics`.
+
+`/healthz` is for whoever restarts what has stopped, such as Kubernetes' liveness probe: 503 only if a restart is all that
+helps. `/readyz` is for people: every part works, or which does not and what to do. `/metrics` has figures for Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,19 @@ class Check:
     text: str
 
 
-def create_app(checks: Callable[[], Mapping[str, Check]], figures: Callable[[], bytes]) -> Starlette:
-    """The app. `checks` looks at every part that can stop, `figures` writes them in Prometheus's text format."""
+def create_app(
+    checks: Callable[[], Mapping[str, Check]],
+    figures: Callable[[], bytes],
+    wedged: Callable[[], str | None] = lambda: None,
+) -> Starlette:
+    """The app. `checks` looks at every part that can stop, `figures` writes them in Prometheus's text format.
 
-    def healthz(_request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+    `wedged` says why only a restart helps, None while none is needed. It must not wait for anything, such as the store.
+    """
+
+    async def healthz(_request: Request) -> Response:  # on the loop itself: it answers though all threads were taken
+        reason = wedged()
+        return PlainTextResponse(f"{reason}; restart alertd\n" if reason else "ok\n", 503 if reason else 200)
 
     def readyz(_request: Request) -> Response:
         found = checks()

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from alertd.clock import HOUR, MINUTE
+from alertd.errors import DeliveryError
 from alertd.facts import Kind, Level
 from alertd.notice import from_json
-from alertd.notices.own import Trouble, guardians, open_causes, report_mended, report_trouble
+from alertd.notices.own import AGAIN, Trouble, guardians, open_causes, report_mended, report_past, report_trouble
 from alertd.notices.rendering import render
 from alertd.rulebook.rule import Route, Rulebook
 from alertd.store.database import Database, open_database
@@ -130,3 +131,37 @@ def test_it_reads_well_without_any_number() -> None:
     end = render("email", of_kind(OWN, Kind.RESOLVED), names=names, folders=(SHIPPED,))
     assert end["subject"] == "[Resolved] alertd gets no answers: resolved after 29 min"
     assert "It lasted 29 min." in end["text"]
+
+
+def test_what_reached_nobody_is_told_anew_after_an_hour_for_as_long_as_it_lasts(stage: Stage) -> None:
+    stage.channels["edits"].taken.failures = [DeliveryError("gone", permanent=True)]
+    trouble(stage), stage.send()
+    assert stage.rows("state") == ["dead"]
+    assert trouble(stage) is None
+    stage.clock.advance(AGAIN)
+    assert trouble(stage) is Kind.OPENED
+    stage.send()
+    assert trouble(stage) is None
+    assert mended(stage) is Kind.RESOLVED
+    stage.send()
+    assert stage.channels["edits"].kinds == ["opened", "resolved"]
+
+
+def test_what_is_over_before_anybody_could_be_told_is_told_once_and_looks_like_what_is_over(stage: Stage) -> None:
+    stage.clock.advance(HOUR)
+    now = stage.clock.now()
+    past = replace(TROUBLE, since=now - HOUR, to=("team", "edits"))
+    with stage.database.write() as transaction:
+        report_past(transaction, past, now - MINUTE, stage.book, now)
+    assert causes(stage.database) == frozenset()
+    assert (stage.told("team"), stage.told("edits")) == (["opened"], ["opened", "refreshed"])
+    opened, edited = (from_json(body) for body in stage.rows("body", table="notices"))
+    assert (opened.opened_at, opened.resolved_at) == (now - HOUR, None)
+    assert (edited.opened_at, edited.resolved_at) == (now - HOUR, now - MINUTE)
+
+
+def test_a_trouble_that_began_before_it_was_told_says_so_in_its_end(stage: Stage) -> None:
+    since = stage.clock.now() - HOUR
+    trouble(stage, replace(TROUBLE, since=since)), mended(stage)
+    end = from_json(stage.rows("body", table="notices")[-1])
+    assert (end.opened_at, end.resolved_at) == (since, since + HOUR + 2 * MINUTE)
