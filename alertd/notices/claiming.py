@@ -96,6 +96,18 @@ _GIVE_UP = sa.update(deliveries).where(deliveries.c.id.in_(_IDS)).values(state="
 
 
 @dataclass(frozen=True)
+class Gathering:
+    """A time in which only what is urgent is sent, up to `until` (uptime); then the rest becomes one message that says why.
+
+    `upto` is the number of the last delivery that was there when it ended; None before.
+    """
+
+    until: Duration
+    reason: str = ""
+    upto: int | None = None
+
+
+@dataclass(frozen=True)
 class Claim:
     """Who claims at which moment, and under which conditions.
 

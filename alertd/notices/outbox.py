@@ -22,7 +22,7 @@ from alertd.errors import AlertdError, DeliveryError, StoreError
 from alertd.facts import Kind
 from alertd.notice import Notice
 from alertd.notices import mending, settlement
-from alertd.notices.claiming import LEASE, LONGEST_PAUSE, Batch, Claim, claim, newest
+from alertd.notices.claiming import LEASE, LONGEST_PAUSE, Batch, Claim, Gathering, claim, newest
 from alertd.notices.delivery import Delivery, facts
 from alertd.notices.settlement import Lacking
 from alertd.rulebook.rule import Receiver, Rulebook
@@ -65,18 +65,6 @@ class _Outcome:
     channel: str
     result: Receipt | DeliveryError
     until: Duration
-
-
-@dataclass(frozen=True)
-class Gathering:
-    """A time in which only what is urgent is sent, up to `until` (uptime); then the rest becomes one message that says why.
-
-    `upto` is the number of the last delivery that was there when it ended; None before.
-    """
-
-    until: Duration
-    reason: str = ""
-    upto: int | None = None
 
 
 def _without_template(_kind: str, told: Sequence[Notice], reason: str) -> Mapping[str, str]:

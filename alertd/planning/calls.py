@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from alertd.clock import SECOND, Clock, Duration
+from alertd.errors import StoreDown
 from alertd.planning.demand import Urgency
 from alertd.reporting.budget import Budget, Slot
 
@@ -80,6 +81,8 @@ class Calls:
                         continue
                 call, slot = found
                 call.send(slot)
+            except StoreDown:  # without a slot there is no call; the daemon says that the store is down
+                self._sleep(_IDLE)
             except Exception as problem:  # noqa: BLE001 - the thread must live on: what waits is sent once the store is back
                 _log.error("no call sent", error=str(problem) or type(problem).__name__)
                 self._sleep(_IDLE)

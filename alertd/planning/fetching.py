@@ -16,6 +16,7 @@ import structlog
 from alertd.clock import MINUTE, Clock, Duration
 from alertd.errors import (
     AlertdError,
+    BadQuery,
     BudgetSpent,
     Incomplete,
     ReportingError,
@@ -142,6 +143,8 @@ class Source:
             self.budget.refused(problem.retry_after)
         elif isinstance(problem, Unauthorised):
             self.gate.close(problem)
+        elif isinstance(problem, BadQuery):  # the token was taken: a bad rule that tries it must not keep the gate shut
+            self.gate.open()
 
 
 class _Ticket:

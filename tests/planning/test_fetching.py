@@ -191,6 +191,20 @@ def test_a_refused_token_is_not_tried_with_the_next_query(database: Database) ->
     assert source.budget.state().in_use == 1  # and no slot is spent on it
 
 
+def test_a_refused_query_shows_that_the_token_is_taken_again(database: Database) -> None:
+    clock = FakeClock()
+    api = an_api(clock)
+    api.refuses = lambda _query: Unauthorised("the API refuses the token (401)")
+    source = a_source(api.ask, database, clock)
+    fetch(source, a_request())
+    clock.advance(5 * MINUTE)
+    api.refuses = lambda _query: BadQuery("the API refused the query")
+    fetch(source, a_request())
+    api.refuses = lambda _query: None
+    (answer,) = fetch(source, a_request())  # it need not wait for another try
+    assert isinstance(answer, Table)
+
+
 def test_a_refused_token_stops_also_what_waits_already_and_one_call_finds_out_when_it_is_taken_again(
     database: Database,
 ) -> None:
