@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,6 @@ from alertd.notices.settlement import LEAST_ATTEMPTS
 from alertd.notices.silences import Silence
 from alertd.rulebook.rule import Rulebook
 from alertd.rulebook.schedules import Grid
-from alertd.store.database import Database
 from alertd.testing.simulation import checks
 from alertd.testing.simulation.cast import DAILY, NAMES, POISONED, QUIET, ZONE
 from alertd.testing.simulation.looking import Look, Row
@@ -59,8 +60,8 @@ class Promises:
 class Auditor:
     """Raises Violation. `look` is the store as it was after the last step."""
 
-    def __init__(self, seed: int, days: float, clock: VirtualClock, database: Database, limit: int) -> None:
-        self._seed, self._days, self._clock, self._database, self._limit = seed, days, clock, database, limit
+    def __init__(self, seed: int, days: float, clock: VirtualClock, store: sqlite3.Connection, limit: int) -> None:
+        self._seed, self._days, self._clock, self._store, self._limit = seed, days, clock, store, limit
         self.step, self.set_back, self.uncertain_until = 0, 0, 0
         self.rebooted_at: Duration | None = None
         self.look, self.promises, self.timers = Look(), Promises(), Timers()
@@ -84,7 +85,7 @@ class Auditor:
 
     def see(self, book: Rulebook, heard: Sequence[Heard], desks: Mapping[str, Desk], api: FaultyApi, *, killed: bool) -> None:
         """Look at all that can be seen after a step. `killed`: the process ended in it."""
-        self.look.again(self._database, self._clock.uptime(), self._clock.boot())
+        self.look.again(self._store, self._clock.uptime(), self._clock.boot())
         self._learn(api.calls[self._called :])
         self._called = len(api.calls)
         self._budget(api, killed=killed)
@@ -98,9 +99,11 @@ class Auditor:
 
     def _budget(self, api: FaultyApi, *, killed: bool) -> None:
         if self.rebooted_at is not None and api.calls and api.calls[-1].begun > self.rebooted_at:  # now all slots start used
-            first = next(call for call in api.calls if call.begun > self.rebooted_at)
-            self.uncertain_until, self.rebooted_at = first.begun + _RECENT, None
-        recent = [call for call in api.calls[-300:] if call.arrived >= self._clock.elapsed - _RECENT or call.ended is None]
+            first_call = next(call for call in api.calls if call.begun > self.rebooted_at)
+            self.uncertain_until, self.rebooted_at = first_call.begun + _RECENT, None
+        since = self._clock.elapsed - _RECENT
+        first = bisect_left(api.calls, since - MINUTE, key=lambda call: call.begun)  # none travels for longer
+        recent = [call for call in api.calls[first:] if call.arrived >= since or call.ended is None]
         self.must("I1", checks.i1_arrivals(recent, self._limit))
         if self._clock.elapsed > self.uncertain_until and self.rebooted_at is None and not killed:
             self.must("I1", checks.i1_slots(self.look.in_use, recent, self._clock.elapsed))
@@ -125,6 +128,7 @@ class Auditor:
         for heard in fresh:
             name = (heard.via, heard.key)
             excused = self._confirmed[name] == 0
+            self.must("I11", checks.i11_said(heard))
             self.must("I5", checks.i5_repeat(heard, before=self._arrived[name], excused=excused))
             if heard.sure and not killed:
                 self.must("I5", checks.i5_known(heard, self._known_keys))
@@ -156,7 +160,7 @@ class Auditor:
         for row in self.look.changed:
             self.must("I5", checks.i5_sent(row, self._told, self._newest_with(row)))
             permanent = sum(desk.faults["gone"] for desk in desks.values())
-            self.must("I5", checks.i5_dead(row, permanent, LEAST_ATTEMPTS))
+            self.must("I5", checks.i5_dead(row, permanent, LEAST_ATTEMPTS, self.look.story(row["incident"], row["receiver"])))
 
     def _newest_with(self, row: Row) -> str:
         """The last news of those that one message tells together with this one."""
@@ -195,7 +199,9 @@ class Auditor:
         """What the API refused is felt for a while."""
         for call in calls:
             self._refused_at = call.begun if call.outcome == "429" else self._refused_at
-            self._shut_at = call.begun if call.outcome == "401" else self._shut_at
+            # While it is shut, a call that fails otherwise says nothing of the token.
+            if call.outcome == "401" or (self._shut() and call.outcome not in ("ok", "poison")):
+                self._shut_at = call.begun
 
     def _shut(self) -> bool:
         return self._clock.elapsed - self._shut_at < _GATE

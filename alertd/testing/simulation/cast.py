@@ -1,17 +1,13 @@
-"""Who appears: rules of every kind, and receivers of every temper."""
+"""Who appears: rules of every kind as people write them, receivers of every temper, and files as nobody should write them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from alertd.clock import HOUR, MINUTE, SECOND
-from alertd.facts import CONVERSATION, Level
-from alertd.rulebook.calendars import Calendar
-from alertd.rulebook.rule import Escalation, Receiver, Rule, Rulebook
-from alertd.rulebook.schedules import parse_cron
-from alertd.testing.builders import a_rule
+from alertd.rulebook.rule import Rulebook
 from alertd.testing.simulation.peers import POISON, Desk, PacedPeer, Peer
 from alertd.testing.simulation.traffic import AGENT, SCORE
 
@@ -22,65 +18,103 @@ POISONED = "poisoned"
 DAILY = "daily"
 _PACED = ("team", "spare")
 
-_OFFICE = Calendar("office", ZONE, (((2 * HOUR, 23 * HOUR),),) * 7)  # closes and opens around the hour that clocks change
-_TOLD = {Level.WARNING: ("team", "quiet"), Level.CRITICAL: ("lead", "team", "quiet")}
+_TOLD = {"warning": ["team", "quiet"], "critical": ["lead", "team", "quiet"]}
 
+# One of each kind, in the keys of the rule language.
+RULES: tuple[Mapping[str, Any], ...] = (
+    {
+        "id": "slow", "measure": {"median": SCORE}, "every": "5m", "window": "20m", "for": "10m", "keep_firing": "8m",
+        "min_conversations": 2, "warning": {"above": 5, "recover": 4}, "critical": {"above": 15, "recover": 10},
+        "remind": "30m", "escalate": {"after": "45m", "notify": ["boss", "team"]}, "notify": _TOLD,
+    },
+    {
+        "id": "agents", "measure": {"p90": SCORE}, "by": AGENT, "expect": [1], "every": "10m", "window": "40m", "for": "20m",
+        "keep_firing": "15m", "warning": {"above": 5}, "critical": {"above": 15}, "delay": "30s", "remind": "1h",
+        "notify": _TOLD,
+    },
+    {
+        "id": "waits", "measure": "waiting", "by": "conversation", "every": "5m", "window": "90m", "warning": {"above": "10m"},
+        "critical": {"above": "30m"}, "for": "2m", "notify": _TOLD,
+    },
+    {
+        "id": "silent", "measure": "count", "every": "5m", "window": "15m", "calendar": "office", "for": "5m",
+        "critical": {"below": 1}, "notify": {"critical": _TOLD["critical"]},
+    },
+    {
+        "id": "drop", "measure": "count", "compare": {"change": {"to": "30m", "minimum": 2}}, "every": "10m", "window": "20m",
+        "warning": {"below": "-50%", "recover": "-30%"}, "quiet_while": ["silent"], "notify": {"warning": _TOLD["warning"]},
+    },
+    {
+        "id": "highest", "measure": {"max": SCORE}, "cron": "7,37 * * * *", "timezone": ZONE, "window": "30m", "for": "30m",
+        "warning": {"above": 5, "recover": 4}, "no_data": "warning", "notify": {"warning": _TOLD["warning"]},
+    },
+    {
+        "id": POISONED, "measure": {"median": POISON}, "every": "15m", "window": "1h",
+        "warning": {"above": "3h", "recover": "2h"}, "notify": {"warning": _TOLD["warning"]},
+    },
+    {
+        "id": DAILY, "measure": {"median": SCORE}, "cron": "30 2 * * *", "timezone": ZONE, "window": "12h", "report": True,
+        "notify": ["lead"],
+    },
+)  # fmt: skip
 
-def rules() -> list[Rule]:
-    """One of each kind."""
-    found = [
-        a_rule(
-            id="slow", measure={"median": SCORE}, window=20 * MINUTE, hold=10 * MINUTE, keep_firing=8 * MINUTE,
-            min_conversations=2, warning=(5, 4), critical=(15, 10), remind=30 * MINUTE,
-            escalate=Escalation(45 * MINUTE, ("boss", "team")),
-        ),
-        a_rule(
-            id="agents", measure={"p90": SCORE}, by=AGENT, expect=(1,), every=10 * MINUTE, window=40 * MINUTE, hold=20 * MINUTE,
-            keep_firing=15 * MINUTE, warning=(5, 5), critical=(15, 15), delay=30 * SECOND, remind=HOUR,
-        ),
-        a_rule(
-            id="waits", measure="waiting", by=CONVERSATION, window=90 * MINUTE, warning=(10 * MINUTE, 10 * MINUTE),
-            critical=(30 * MINUTE, 30 * MINUTE), hold=2 * MINUTE,
-        ),
-        a_rule(
-            id="silent", measure="count", direction="below", critical=(1, 1), window=15 * MINUTE, calendar=_OFFICE,
-            hold=5 * MINUTE,
-        ),
-        a_rule(
-            id="drop", measure="count", compare={"change": {"to": "30m", "minimum": 2}}, direction="below",
-            every=10 * MINUTE, window=20 * MINUTE, warning=(-0.5, -0.3), quiet_while=("silent",),
-        ),
-        a_rule(
-            id="highest", measure={"max": SCORE}, cron=parse_cron("7,37 * * * *", ZONE), every=30 * MINUTE,
-            window=30 * MINUTE, warning=(5, 4), hold=30 * MINUTE, no_data=Level.WARNING,
-        ),
-        a_rule(id=POISONED, measure={"median": POISON}, every=15 * MINUTE, window=HOUR, warning=(3 * HOUR, 2 * HOUR)),
-    ]  # fmt: skip
-    daily = a_rule(id=DAILY, measure={"median": SCORE}, cron=parse_cron("30 2 * * *", ZONE), every=12 * HOUR, window=12 * HOUR)
-    told = [replace(each, notify={limit.level: _TOLD[limit.level] for limit in each.limits}) for each in found]
-    return [*told, replace(daily, limits=(), report=True, notify={Level.OK: ("lead",)})]
-
-
-NAMES = tuple(each.id for each in rules())
+NAMES = tuple(str(each["id"]) for each in RULES)
 
 # What a reload may do to a rule.
-RELOADS: Mapping[str, Mapping[str, Any]] = {
+CHANGES: Mapping[str, Mapping[str, Any]] = {
     "title": {"title": "Other words"},
-    "hold": {"hold": 20 * MINUTE},
-    "question": {"window": 25 * MINUTE},
-    "receivers": {"notify": {Level.WARNING: ("lead",), Level.CRITICAL: ("lead", "boss")}},
+    "hold": {"for": "20m"},
+    "question": {"window": "25m"},
+    "receivers": {"notify": {"warning": ["lead"], "critical": ["lead", "boss"]}},
 }
 
 
-def a_book(desks: Mapping[str, Desk], found: Iterable[Rule]) -> Rulebook:
-    """The rulebook of these rules."""
-    receivers = {
-        name: Receiver(
-            name,
-            "peer",
-            (PacedPeer if name in _PACED else Peer).at(desk, editable=name == EDITABLE),
-            send_resolved=name != QUIET,
-        )
-        for name, desk in desks.items()
-    }
-    return Rulebook({rule.id: rule for rule in found}, receivers, FALLBACK, "simulated")
+def _address(name: str) -> dict[str, Any]:
+    """What a receiver is in the files; a run puts another one in its place."""
+    if name in ("team", "quiet"):
+        return {"slack": {"channel": f"#{name}", "send_resolved": name != QUIET}}
+    return {"email": {"to": [f"{name}@example.com"]}}
+
+
+_OTHERS = {
+    "receivers.yaml": {
+        "receivers": {name: _address(name) for name in RECEIVERS},
+        "fallback": FALLBACK,
+    },
+    # It closes and opens around the hour that clocks change.
+    "calendars.yaml": {"calendars": {"office": {"timezone": ZONE, "weekly": {"mon-sun": "02:00-23:00"}}}},
+}
+
+# What a commit may do that is wrong: texts by the name of the file, None for one that is not there.
+MISTAKES: tuple[Mapping[str, str | None], ...] = (
+    {"rules.yaml": "rules: [{id: slow, measure: {median: cqlScore"},  # half of it is written
+    {"rules.yaml": "<<<<<<< HEAD\nrules: []\n=======\n"},
+    {"rules.yaml": None},
+    {"more.yaml": "rules: [{id: daily, measure: count, every: 5m, window: 1h, warning: {above: 1}, notify: team}]"},  # twice
+    {"more.yaml": "rules: [{id: new, measure: count, every: 5m, window: 1h, warning: {abvoe: 1}, notify: team}]"},
+    {"receivers.yaml": "receivers: {team: {email: {to: [team@example.com]}}}"},  # others are still named
+    {"calendars.yaml": "calendars: {office: {timezone: Europe/Atlantis}}"},
+    {"rules.yaml": "\x00\x01\x02"},
+    {"rules.yaml": "a: &a [*a]\n" * 50},
+)
+
+
+def files(rules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The files of a folder with these rules; nobody is quiet for one that is not there."""
+    there = {each["id"]: each for each in rules}
+    known = [
+        {key: value for key, value in each.items() if key != "quiet_while" or value[0] in there} for each in there.values()
+    ]
+    book = {"defaults": {"owner": "team", "delay": "0s"}, "rules": known}
+    return {name: json.dumps(content) for name, content in {"rules.yaml": book, **_OTHERS}.items()}
+
+
+def at_desks(book: Rulebook, desks: Mapping[str, Desk]) -> Rulebook:
+    """The rulebook with receivers that are played: what its files say of them are addresses of nobody."""
+    peers = {name: _peer(name, desks[name]) for name in book.receivers}
+    receivers = {name: replace(each, channel=peers[name]) for name, each in book.receivers.items()}
+    return replace(book, receivers=receivers)
+
+
+def _peer(name: str, desk: Desk) -> Peer:
+    return (PacedPeer if name in _PACED else Peer).at(desk, editable=name == EDITABLE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from alertd.clock import MINUTE, SECOND, Duration
@@ -141,7 +142,7 @@ def i5_sent(row: Row, told: Mapping[tuple[str, str, int | None], str], newest: s
     kinds = [told.get((row["via"], key, row["incident"])) for key in (row["key"], row["digest"]) if key]
     if not any(kinds):
         return f"delivery {row['id']} to {row['via']} counts as sent, and was not taken"
-    as_news = newest in (Kind.CHANGED, Kind.REMINDER) and Kind.OPENED in kinds
+    as_news = newest in (Kind.CHANGED, Kind.REMINDER) and any(each in (Kind.OPENED, Kind.ESCALATED) for each in kinds)
     if newest in kinds or as_news or newest == Kind.REFRESHED:
         return None
     return f"delivery {row['id']} to {row['via']} counts as sent with {newest}, and {kinds} was taken"
@@ -161,9 +162,11 @@ def i5_known(heard: Heard, known: Collection[str]) -> str | None:
     return None if heard.key in known else f"{heard.via} hears {heard.kind} with a key that no delivery has"
 
 
-def i5_dead(row: Row, permanent: int, least: int) -> str | None:
-    """A delivery is given up only after enough attempts, a final refusal, or with the opening that it follows."""
+def i5_dead(row: Row, permanent: int, least: int, story: Iterable[Row]) -> str | None:
+    """A delivery is given up only after enough attempts, a final refusal, with the opening that it follows, or as an edit of
+    what is told elsewhere from now on."""
     excused = permanent or row["attempts"] >= least or "it follows" in str(row["error"])
+    excused = excused or (row["kind"] == "refreshed" and any(each["via"] != each["receiver"] for each in story))
     return None if row["state"] != "dead" or excused else f"delivery {row['id']} is dead after {row['attempts']} attempts"
 
 
@@ -212,6 +215,22 @@ def i8_quiet(before: Mapping[str, object], after: Mapping[str, object]) -> str |
     return f"a reload moved {moved}" if moved else None
 
 
+def i8_good(running: Mapping[str, Rule], good: Sequence[Mapping[str, str | None]]) -> str | None:
+    """A new process runs what the files say, or the last good ones, given by id with their titles if they have one."""
+    if any(running.keys() == each.keys() and all(t in (None, running[n].title) for n, t in each.items()) for each in good):
+        return None
+    return f"after a start {sorted(running)} run, and the files have {[sorted(each) for each in good]}"
+
+
+def i8_settled(running: AbstractSet[str], may: Sequence[AbstractSet[str]], *, wrong: bool, told: bool) -> str | None:
+    """Good files run once they have settled, wrong ones change nothing; whoever was told that they are wrong hears the end."""
+    if running not in may:
+        return f"{sorted(running)} run, and the files say {[sorted(each) for each in may]}"
+    if wrong != told:
+        return "nobody is told that the rule files are wrong" if wrong else "the rule files are fine, and people hear otherwise"
+    return None
+
+
 def i10_once(rule: str, at: int, runs: int, set_back: int) -> str | None:
     """A due instant is run once; once more for each time that the clock was set back."""
     return f"{rule} was run {runs} times for {at}" if runs > 1 + set_back else None
@@ -230,6 +249,11 @@ def i10_missed(rule: Rule, before: Row | None, at: int, now: int, missed: int) -
     last = before["due_at"] if before else None
     expected = (at - last) // rule.every - 1 if last is not None and last <= now else 0
     return f"{rule.id} at {at} counts {missed} missed, and there were {expected}" if missed != expected else None
+
+
+def i11_said(heard: Heard) -> str | None:
+    """A message says what it is about, whatever its template is like."""
+    return None if heard.said else f"{heard.via} hears nothing of what {heard.kind.value} {heard.told} is about"
 
 
 def pace(begun: Sequence[Duration], least: Duration) -> str | None:

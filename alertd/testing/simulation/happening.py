@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from alertd.clock import HOUR, MINUTE, Duration
-from alertd.errors import ReportingError
+from alertd.clock import DAY, HOUR, MINUTE, Duration
+from alertd.errors import ReportingError, StoreError
 from alertd.notices import acting, silences
 from alertd.notices.silences import Silence
 from alertd.planning.needs import needs_of
 from alertd.planning.planner import alone
 from alertd.reporting.budget import Slot
-from alertd.rulebook.rule import Rule
-from alertd.testing.simulation import cast, checks
+from alertd.testing.simulation import cast
 from alertd.testing.simulation.peers import API_WEATHERS, PATIENCE, RECEIVER_WEATHERS
 from alertd.testing.simulation.violation import Killed
 
@@ -42,6 +41,10 @@ class Happenings:
             (2, self._killed_now),
             (3, self._rules_change),
             (3, self._rules_come_back),
+            (3, self._rules_are_wrong),
+            (2, self._the_disk_is_full),
+            (1, self._history_is_pruned),
+            (2, self._a_template_is_broken),
             (4, self._somebody_silences),
             (4, self._somebody_has_it),
             (1, self._somebody_sets_the_clock),
@@ -70,6 +73,7 @@ class Happenings:
         self._later = []
         world = self._world
         world.fuse.left, world.api.kill_in = 0, 0
+        world.disk.left, world.disk.broken = 0, False
         for desk in world.desks.values():
             desk.kill, desk.weather = "", "fine"
 
@@ -117,34 +121,49 @@ class Happenings:
         raise Killed
 
     def _rules_change(self) -> None:
-        chance = self._world.luck
-        book = self._world.process.book.rules.values()
-        firing = [each.id for each in book if self._world.auditor.look.open(each.id)]
+        chance, author = self._world.luck, self._world.author
+        firing = [str(each["id"]) for each in author.rules if self._world.auditor.look.open(str(each["id"]))]
         name = chance.choice(firing if firing and chance.random() < 0.5 else cast.NAMES)
-        what = chance.choice((*cast.RELOADS, "removed", "removed"))
+        what = chance.choice((*cast.CHANGES, "removed", "removed"))
         if name == cast.DAILY and what != "title":
             return
-        kept = [each for each in book if each.id != name]
-        self._take(*kept, *(replace(each, **cast.RELOADS[what]) for each in book if each.id == name and what in cast.RELOADS))
+        changed = [{**each, **cast.CHANGES[what]} for each in author.rules if each["id"] == name and what in cast.CHANGES]
+        author.write([each for each in author.rules if each["id"] != name] + [_told(each) for each in changed])
 
     def _rules_come_back(self) -> None:
-        self._take(*cast.rules())
+        self._world.author.write(list(cast.RULES))
 
-    def _take(self, *rules: Rule) -> None:
-        world, names = self._world, {rule.id for rule in rules}
-        stay = [name for name in world.process.book.rules if name in names]
-        before = {name: world.auditor.look.view(name) for name in stay}
-        earlier = world.process.book.rules
-        gone = world.process.take(*rules)
-        moved = {name for name in stay if world.process.book.rules[name].notify != earlier[name].notify}
-        still = {row["id"] for row in world.auditor.look.incidents.values() if row["rule"] in moved}
-        world.auditor.promises.elsewhere |= still
-        world.fuse.burning = False
-        world.auditor.see(world.process.book, world.heard, world.desks, world.api, killed=False)
-        world.fuse.burning = True
-        world.auditor.must("I8", checks.i8_quiet(before, {name: world.auditor.look.view(name) for name in stay}))
-        for name in gone:
-            world.auditor.timers.forget(name)
+    def _rules_are_wrong(self) -> None:
+        author = self._world.author
+        author.blunder(self._world.luck.choice(cast.MISTAKES))
+
+        def mended() -> None:
+            if author.wrong:
+                author.write(author.rules)
+
+        self._for_a_while(mended, 2, 15, 60)
+
+    def _the_disk_is_full(self) -> None:
+        disk, chance = self._world.disk, self._world.luck
+        disk.left, disk.complaint = chance.randint(1, 60), chance.choice(("database or disk is full", "disk I/O error"))
+
+        def has_room() -> None:
+            disk.left, disk.broken = 0, False
+
+        self._for_a_while(has_room, 1, 6, 25)
+
+    def _a_template_is_broken(self) -> None:
+        writer = self._world.writer
+        writer.broken = True
+
+        def mended() -> None:
+            writer.broken = False
+
+        self._for_a_while(mended, 10, 60)
+
+    def _history_is_pruned(self) -> None:
+        with suppress(StoreError):
+            self._world.process.prune(DAY)
 
     def _somebody_silences(self) -> None:
         world, chance = self._world, self._world.luck
@@ -152,9 +171,12 @@ class Happenings:
         of = chance.choice((None, "slow", "agents", "silent", "waits"))
         group = "lastAgentId=2" if of == "agents" and chance.random() < 0.5 else None
         silence = Silence(now, now + chance.choice((15, 60, 180)) * MINUTE, "ann", rule=of, group=group)
-        with world.database.write() as transaction:
-            number = silences.add(transaction, silence)
-            acting.show_silence(transaction, replace(silence, id=number), now, world.process.book.receivers)
+        try:
+            with world.database.write() as transaction:
+                number = silences.add(transaction, silence)
+                acting.show_silence(transaction, replace(silence, id=number), now, world.process.book.receivers)
+        except StoreError:  # whoever asked for it is told so
+            return
         world.auditor.promises.silences.append(silence)
 
     def _somebody_has_it(self) -> None:
@@ -163,8 +185,11 @@ class Happenings:
         if not still:
             return
         incident = world.luck.choice(still)
-        with world.database.write() as transaction:
-            acted = acting.acknowledge(transaction, incident["id"], by, world.clock.now(), world.process.book.receivers)
+        try:
+            with world.database.write() as transaction:
+                acted = acting.acknowledge(transaction, incident["id"], by, world.clock.now(), world.process.book.receivers)
+        except StoreError:
+            return
         if acted.changed:
             world.auditor.promises.acknowledged[incident["id"]] = (by, incident["worst"], incident["opened_at"])
 
@@ -181,7 +206,10 @@ class Happenings:
         rule = next(iter(world.process.book.rules.values()), None)
         source = world.process.source
         for _ in range(world.luck.randint(1, 20) if rule else 0):
-            slot = source.budget.borrow(PATIENCE, background=True)
+            try:
+                slot = source.budget.borrow(PATIENCE, background=True)
+            except StoreError:
+                return
             if rule is None or not isinstance(slot, Slot):
                 return
             with suppress(ReportingError):
@@ -189,3 +217,11 @@ class Happenings:
 
     def _the_machine_sleeps(self) -> None:
         self._world.clock.advance(self._world.luck.choice((2, 11, 90)) * MINUTE)
+
+
+def _told(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same, with receivers for its own levels only."""
+    notify = rule["notify"]
+    if not isinstance(notify, Mapping):
+        return rule
+    return {**rule, "notify": {level: names for level, names in notify.items() if level in rule}}

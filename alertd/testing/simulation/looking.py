@@ -1,34 +1,39 @@
-"""What the store has, read after every step: all that is small, and of what grows only the part that may have changed."""
+"""What the store has, read after every step: all that is small, and of what grows only the part that may have changed.
+
+Read past all of our own code for the store: it sees only what was committed, and costs little, for there are some hundred
+looks a day.
+"""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import sqlalchemy as sa
-
-from alertd.clock import Duration
+from alertd.clock import Duration, Instant
 from alertd.facts import State
-from alertd.store.database import Database
-from alertd.store.tables import alerts, deliveries, incidents, notices, rules, slots
 
 Row: TypeAlias = Mapping[str, Any]
 
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_AFTER: sa.BindParameter[Any] = sa.bindparam("after")
-_ALERTS, _RULES = sa.select(alerts), sa.select(*(each for each in rules.c if each is not rules.c.trail))
-_INCIDENTS = sa.select(incidents).where((incidents.c.id > _AFTER) | incidents.c.closed_at.is_(None) | incidents.c.id.in_(_IDS))
-_NOTICES = sa.select(notices.c.id, notices.c.incident, notices.c.kind, notices.c.at).where(notices.c.id > _AFTER)
-_DELIVERIES = (
-    sa.select(deliveries)
-    .where((deliveries.c.id > _AFTER) | deliveries.c.state.in_(("queued", "sending")) | deliveries.c.id.in_(_IDS))
-    .order_by(deliveries.c.id)
-)
-_IN_USE = sa.select(sa.func.count()).where(slots.c.free_at > sa.bindparam("now"), slots.c.boot == sa.bindparam("boot"))
+# Changes with every commit of another connection that wrote anything.
+_VERSION = "PRAGMA data_version"
 
-UNSENT = ("queued", "sending")
+_ALERTS = "SELECT * FROM alerts"
+_RULES = "SELECT rule, due_at, as_of, question, evidence, reason, missed, failing_since FROM rules"
+_INCIDENTS = """
+    SELECT * FROM incidents WHERE id > :after OR closed_at IS NULL OR id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+"""
+_NOTICES = "SELECT id, incident, kind, at FROM notices WHERE id > :after"
+_DELIVERIES = """
+    SELECT * FROM deliveries
+    WHERE id > :after OR state IN ('queued', 'sending') OR id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+"""
+_IN_USE = "SELECT count(*) FROM slots WHERE free_at > :now AND boot = :boot"
+
+_FIRES = (State.FIRING.value, State.RECOVERING.value)
 
 
 @dataclass
@@ -47,21 +52,30 @@ class Look:
     reopened: list[tuple[Row | None, Row]] = field(default_factory=list)  # incidents that began: as they were, as they are
     ended: list[Row] = field(default_factory=list)
     stories: dict[tuple[int | None, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-    by_key: dict[str, int] = field(default_factory=dict)
+    _version: int | None = None  # of the store; None: never seen
+    _open: list[Row] = field(default_factory=list)  # incidents
+    _firing: dict[str, dict[str, Row]] = field(default_factory=dict)  # alerts, by rule and group
     _unsettled: set[int] = field(default_factory=set)
 
-    def firing(self, rule: str) -> dict[str, Row]:
+    def firing(self, rule: str) -> Mapping[str, Row]:
         """The alerts of a rule that people count as going on, by group."""
-        there = (State.FIRING.value, State.RECOVERING.value)
-        return {key: row for (name, key), row in self.alerts.items() if name == rule and row["state"] in there}
+        return self._firing.get(rule, {})
 
     def open(self, rule: str) -> Row | None:
         """The open incident of a rule."""
-        return next((row for row in self.incidents.values() if row["rule"] == rule and row["closed_at"] is None), None)
+        return next((row for row in self._open if row["rule"] == rule), None)
 
     def story(self, incident: int | None, receiver: str) -> list[Row]:
         """The deliveries of one story."""
         return [self.deliveries[number] for number in self.stories.get((incident, receiver), ())]
+
+    def next_send(self) -> Instant | None:
+        """When something can be sent next; None if all is settled."""
+        waiting = (self.deliveries[number] for number in self._unsettled)
+        moments = (
+            row["due_at"] if row["state"] == "queued" else row["lease_until"] for row in waiting if row["state"] != "dead"
+        )
+        return min((at for at in moments if at is not None), default=None)
 
     def view(self, rule: str) -> tuple[object, ...]:
         """All that a check may move of a rule."""
@@ -69,22 +83,32 @@ class Look:
         episodes = tuple(tuple(row.items()) for row in self.incidents.values() if row["rule"] == rule)
         return mine, episodes
 
-    def again(self, database: Database, now: Duration, boot: str) -> None:
+    def again(self, store: sqlite3.Connection, now: Duration, boot: str) -> None:
         """Look again."""
-        with database.read() as transaction:
-            self.alerts = {(row["rule"], row["group"]): row for row in _rows(transaction, _ALERTS)}
-            self.rules = {row["rule"]: row for row in _rows(transaction, _RULES)}
-            after = {"after": self.newest_notice}
-            self.new_notices = list(_rows(transaction, _NOTICES, after))
+        self.new_notices, self.reopened, self.ended, self.changed, self.new = [], [], [], [], []
+        ((version,),) = store.execute(_VERSION).fetchall()
+        if version != self._version:
+            self._version = version
+            self.rules = {row["rule"]: row for row in _rows(store, _RULES)}
+            self.new_notices = _rows(store, _NOTICES, after=self.newest_notice)
             self.newest_notice = max((row["id"] for row in self.new_notices), default=self.newest_notice)
-            self._see_incidents(transaction)
-            self._see_deliveries(transaction)
-            self.in_use = transaction.scalar(_IN_USE, {"now": now, "boot": boot}) or 0
+            self._see_alerts(store)
+            self._see_incidents(store)
+            self._see_deliveries(store)
+        ((self.in_use,),) = store.execute(_IN_USE, {"now": now, "boot": boot}).fetchall()
 
-    def _see_incidents(self, transaction: sa.Connection) -> None:
-        going_on = [number for number, row in self.incidents.items() if row["closed_at"] is None]
-        self.reopened, self.ended = [], []
-        for row in _rows(transaction, _INCIDENTS, {"after": max(self.incidents, default=0), "ids": going_on}):
+    def _see_alerts(self, store: sqlite3.Connection) -> None:
+        self.alerts = {(row["rule"], row["group"]): row for row in _rows(store, _ALERTS)}
+        self._firing = {}
+        for (rule, group), row in self.alerts.items():
+            if row["state"] in _FIRES:
+                self._firing.setdefault(rule, {})[group] = row
+
+    def _see_incidents(self, store: sqlite3.Connection) -> None:
+        newest, earlier = next(reversed(self.incidents), 0), [row["id"] for row in self._open]
+        found = _rows(store, _INCIDENTS, after=newest, ids=json.dumps(earlier))
+        self._open = [row for row in found if row["closed_at"] is None]
+        for row in found:
             before = self.incidents.get(row["id"])
             if before is None or before["opened_at"] != row["opened_at"] or (before["closed_at"] and not row["closed_at"]):
                 self.reopened.append((before, row))
@@ -92,15 +116,13 @@ class Look:
                 self.ended.append(row)
             self.incidents[row["id"]] = row
 
-    def _see_deliveries(self, transaction: sa.Connection) -> None:
-        self.changed, self.new = [], []
-        newest = max(self.deliveries, default=0)
-        for row in _rows(transaction, _DELIVERIES, {"after": newest, "ids": list(self._unsettled)}):
+    def _see_deliveries(self, store: sqlite3.Connection) -> None:
+        newest = next(reversed(self.deliveries), 0)
+        for row in _rows(store, _DELIVERIES, after=newest, ids=json.dumps(list(self._unsettled))):
             number = row["id"]
             if number > newest:
                 self.new.append(row)
                 self.stories[row["incident"], row["receiver"]].append(number)
-                self.by_key[row["key"]] = number
             if self.deliveries.get(number) != row:
                 self.changed.append(row)
             self.deliveries[number] = row
@@ -110,5 +132,7 @@ class Look:
                 self._unsettled.add(number)
 
 
-def _rows(transaction: sa.Connection, query: sa.Select[Any], values: Mapping[str, object] | None = None) -> list[Row]:
-    return [dict(row) for row in transaction.execute(query, values or {}).mappings()]
+def _rows(store: sqlite3.Connection, query: str, **values: object) -> list[Row]:
+    found = store.execute(query, values)
+    names = [each[0] for each in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

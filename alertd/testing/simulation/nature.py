@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import sqlalchemy as sa
 
 from alertd.clock import DAY, Duration, Instant, parse_instant
 from alertd.testing.clock import FakeClock
@@ -65,3 +68,22 @@ class Fuse:
 def evening(seed: int) -> Instant:
     """When the run begins."""
     return EVENINGS[seed % len(EVENINGS)] + (seed // len(EVENINGS)) % 2 * DAY // 4
+
+
+@dataclass
+class Disk:
+    """Takes nothing for a while, from one of the next statements on."""
+
+    left: int = 0  # statements that are still taken; 0: no trouble is near
+    broken: bool = False
+    refused: int = 0
+    complaint: str = "database or disk is full"
+
+    def write(self, statement: str) -> None:
+        """One statement."""
+        if self.left:
+            self.left -= 1
+            self.broken = not self.left
+        if self.broken and statement.startswith(("INSERT", "UPDATE", "DELETE", "PRAGMA user_version =")):
+            self.refused += 1
+            raise sa.exc.OperationalError(statement, None, sqlite3.OperationalError(self.complaint))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,6 @@ from alertd.channels.base import Access, Channel, Message, Receipt
 from alertd.clock import MINUTE, SECOND, Duration
 from alertd.errors import BadQuery, DeliveryError, TimedOut, TooManyRequests, Unauthorised, Unreachable
 from alertd.facts import Kind
-from alertd.notice import Notice
 from alertd.reporting.budget import TRAVEL
 from alertd.reporting.decode import decode
 from alertd.reporting.query import Query
@@ -24,6 +23,7 @@ from alertd.sandbox.answer import answer, answer_table
 from alertd.testing.simulation.nature import VirtualClock
 from alertd.testing.simulation.traffic import Traffic
 from alertd.testing.simulation.violation import Killed
+from alertd.testing.simulation.writing import TOLD
 
 # How long a call may take, as the daemon has it.
 PATIENCE: Duration = 13 * SECOND
@@ -119,16 +119,7 @@ class Heard:
     told: tuple[tuple[int | None, str], ...]  # incidents, and as what each was told
     at: Duration
     sure: bool
-
-
-def words(_kind: str, notice: Notice) -> Mapping[str, str]:
-    """The parts of a message."""
-    return {"plain": f"{notice.kind} {notice.incident}"}
-
-
-def many_words(_kind: str, told: Sequence[Notice], _reason: str) -> Mapping[str, str]:
-    """The parts of a digest, so that its receiver can say what it was told."""
-    return {"plain": json.dumps([[each.incident, each.kind.value] for each in told])}
+    said: bool  # whether its text has what it is about
 
 
 class Desk:
@@ -162,8 +153,9 @@ class Desk:
     def _keep(self, message: Message, thread: Receipt | None, *, sure: bool) -> None:
         told: tuple[tuple[int | None, str], ...] = ((message.notice.incident, message.kind.value),)
         if message.kind is Kind.DIGEST:
-            told = tuple((number, kind) for number, kind in json.loads(message.parts["plain"]))
-        self._heard.append(Heard(self._via, message.key, message.kind, thread, message.repeat, told, self._clock.elapsed, sure))
+            told = tuple((number, kind) for number, kind in json.loads(message.parts[TOLD]))
+        at, said = self._clock.elapsed, any(message.notice.title in text for text in message.parts.values())
+        self._heard.append(Heard(self._via, message.key, message.kind, thread, message.repeat, told, at, sure, said))
 
     def _outcome(self) -> str:
         chance = self._luck.random()

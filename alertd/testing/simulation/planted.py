@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,13 +18,14 @@ import sqlalchemy as sa
 
 from alertd.channels.base import Message, Receipt
 from alertd.clock import Duration, Instant
+from alertd.engine import Claimed
 from alertd.errors import DeliveryError
 from alertd.evaluation import machine, schedule, settling, tick
 from alertd.evaluation.judging import Judgement
 from alertd.evaluation.schedule import Due
 from alertd.evaluation.settling import Judged
 from alertd.facts import Alert, Change, Evidence, Kind, Transition, Verdict
-from alertd.notices import claiming, recording
+from alertd.notices import builtin, claiming, recording
 from alertd.notices.claiming import Batch, Claim
 from alertd.notices.delivery import Delivery
 from alertd.notices.incidents import Decision
@@ -31,6 +33,7 @@ from alertd.notices.outbox import Outbox
 from alertd.planning import asking
 from alertd.planning.cutting import Cutter
 from alertd.planning.needs import Need
+from alertd.reloading import Loaded, Rejected
 from alertd.reporting.budget import MINUTE, Budget, Slot
 from alertd.reporting.table import Table
 from alertd.rulebook.rule import Receiver, Rule
@@ -153,7 +156,7 @@ def _out_of_order(real: Callable[[Claim], sa.Select[Any]], terms: Claim) -> sa.S
     """What came last goes first, whatever is before it in its story."""
     del real
     waits = (deliveries.c.state == "queued") & (deliveries.c.due_at <= terms.now) & deliveries.c.via.not_in(list(terms.resting))
-    return claiming._select().where(waits).order_by(deliveries.c.id.desc())  # noqa: SLF001 - a bug needs no manners
+    return claiming._SELECT.where(waits).order_by(deliveries.c.id.desc()).limit(1)  # noqa: SLF001 - a bug needs no manners
 
 
 # What is told.
@@ -179,6 +182,10 @@ def _acknowledgement_lost(real: Callable[..., Decision], *args: Any) -> Decision
 
 def _no_silence(_real: object, *_: object) -> dict[str, str]:
     return {}
+
+
+def _says_nothing(_real: object, *_: object) -> dict[str, str]:
+    return {"plain": "something happened"}
 
 
 # Judging.
@@ -246,28 +253,51 @@ def _nothing_is_left_behind(_real: object, *_: object, **__: object) -> bool:
 class ChecksTwice(Process):
     """Forgets at once what it has claimed."""
 
-    def claim(self) -> tuple[Due, ...]:
-        before = dict(self.last)
-        dues = super().claim()
-        self.last = before
-        return dues
+    def claim(self) -> Claimed:
+        before = dict(self._last_due)
+        claimed = super().claim()
+        self._last_due = before
+        return claimed
 
 
 class MissesNothing(Process):
     """Does not count what was missed."""
 
-    def claim(self) -> tuple[Due, ...]:
-        return tuple(replace(each, missed=0) for each in super().claim())
+    def claim(self) -> Claimed:
+        claimed = super().claim()
+        return replace(claimed, dues=tuple(replace(each, missed=0) for each in claimed.dues))
 
 
 class ForgetsTimers(Process):
     """A reload begins all timers anew."""
 
-    def take(self, *rules: Rule) -> list[str]:
-        gone = super().take(*rules)
-        with self.database.write() as transaction:
+    def take(self, loaded: Loaded) -> None:
+        super().take(loaded)
+        with self._database.write() as transaction:
             transaction.execute(sa.text("UPDATE alerts SET held = 0"))
-        return gone
+
+
+class StopsAtWrongFiles(Process):
+    """Wrong rule files end all rules."""
+
+    def _rejected(self, rejected: Rejected) -> None:
+        super()._rejected(rejected)
+        self.book = replace(self.book, rules={})
+
+
+class NobodyHearsThatTheyAreGood(Process):
+    """Who was told that rule files are wrong is left with that."""
+
+    def _mended(self) -> None:
+        """Nothing."""
+
+
+class ForgetsWhatWasNotTaken(Process):
+    """A check whose result the store refused counts as done."""
+
+    def _let_go(self, unsettled: AbstractSet[str], again: Mapping[str, Instant | None]) -> None:
+        del again
+        super()._let_go(unsettled, {})
 
 
 BUGS: Sequence[Bug] = (
@@ -292,6 +322,10 @@ BUGS: Sequence[Bug] = (
     Bug("an error begins `for` anew", "I6", _changed(machine, "_passed", _errors_stop_the_clock)),
     Bug("one refused query costs all that share it", "I7", _changed(asking, "_apart", _refused_for_all)),
     Bug("a reload resets timers", "I8", Seams(process=ForgetsTimers)),
+    Bug("wrong rule files end the rules", "I8", Seams(process=StopsAtWrongFiles)),
+    Bug("nobody hears that rule files are good again", "I8", Seams(process=NobodyHearsThatTheyAreGood)),
+    Bug("a check that the store refused is forgotten", "I10", Seams(process=ForgetsWhatWasNotTaken)),
+    Bug("a broken template says nothing", "I11", _changed(builtin, "parts", _says_nothing)),
     Bug("an instant is run twice", "I10", Seams(process=ChecksTwice)),
     Bug("missed instants are not counted", "I10", Seams(process=MissesNothing)),
     Bug("a clock set back stops the rules", "I10", _changed(schedule, "due", _waits_for_the_old_hour)),

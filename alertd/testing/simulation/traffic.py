@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,24 @@ _KEPT = 6 * HOUR  # longer than any window looks back
 
 
 class Shown:
-    """What the API shows at one moment."""
+    """What the API shows at one moment. A column is made once, however many ask for it."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
+        self._columns: dict[str, Values] = {}
 
-    @property
+    @cached_property
     def ids(self) -> Ids:
         """The conversations' ids."""
         return np.array([row["id"] for row in self._rows], np.int64)
 
     def column(self, name: str) -> Values:
         """One property of all of them."""
+        if name not in self._columns:
+            self._columns[name] = self._column(name)
+        return self._columns[name]
+
+    def _column(self, name: str) -> Values:
         values = [row.get(name) for row in self._rows]
         if not PROPERTIES[name].numeric:
             return encode(values)
@@ -48,10 +55,12 @@ class Traffic:
     def __init__(self, luck: random.Random, now: Instant) -> None:
         self._luck, self._number, self._count = luck, 0, 0
         self._rows: dict[int, dict[str, Any]] = {}
+        self._ages: list[tuple[Instant, int]] = []  # when they were created, the oldest first
         self._to_come: list[tuple[Instant, int, int, dict[str, Any]]] = []  # changes of rows, and rows that show late
         self._next = now - HOUR
         self._mood, self._victim, self._mood_until = "good", 0, now + 2 * HOUR
         self.version = 0
+        self._shown: Shown | None = None  # as it is now, if anybody has asked
         self.reach(now)
 
     def reach(self, truth: Instant) -> None:
@@ -61,15 +70,21 @@ class Traffic:
             self._next += round(self._luck.expovariate(1 / (3 * MINUTE))) + SECOND
         while self._to_come and self._to_come[0][0] <= truth:
             at, _, number, values = heapq.heappop(self._to_come)
-            if number in self._rows or "createdAt" in values:
-                self._rows.setdefault(number, {}).update(values | {"updatedAt": at})
-                self.version += 1
-        for number in [number for number, row in self._rows.items() if row["createdAt"] < truth - _KEPT]:
-            del self._rows[number]
+            if "createdAt" in values:
+                self._rows[number] = {}
+                heapq.heappush(self._ages, (values["createdAt"], number))
+            if number in self._rows:
+                self._rows[number].update(values | {"updatedAt": at})
+                self.version, self._shown = self.version + 1, None
+        while self._ages and self._ages[0][0] < truth - _KEPT:
+            del self._rows[heapq.heappop(self._ages)[1]]
+            self._shown = None
 
     def shown(self) -> Shown:
         """What the API shows now."""
-        return Shown([dict(row) for row in self._rows.values()])
+        if self._shown is None:
+            self._shown = Shown([dict(row) for row in self._rows.values()])
+        return self._shown
 
     def _begin(self, at: Instant) -> None:
         if at >= self._mood_until:
