@@ -20,20 +20,24 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from alertd.assembly import Reporting, open_looks, open_outbox, open_reporting
 from alertd.clock import DAY, MINUTE, SECOND, Clock, Duration, Instant, iso
 from alertd.engine import Engine, Parts
-from alertd.errors import StoreError
+from alertd.errors import AlertdError, StoreDamaged, StoreError, StoreHeld
 from alertd.heartbeat import Heartbeat
 from alertd.notices.outbox import Outbox
 from alertd.overview import look
+from alertd.planning.fetching import CONCURRENT_CALLS
 from alertd.pressing import Buttons
 from alertd.reloading import EVERY
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.rule import Rulebook
 from alertd.sending import Sending
 from alertd.settings import HEARTBEAT, Secrets, Settings, access
-from alertd.steering import CLAIM
 from alertd.store.database import Database, open_database, path_of
-from alertd.store.lock import hold
+from alertd.store.lock import Lock, hold
+from alertd.store.rescue import GONE, rescue, suspect, was_here
+from alertd.store.trouble import Change, Trouble
+from alertd.troubles import tell_lost
 from alertd.watching import Watch
+from alertd.watching.threads import ended, threads
 from alertd.web.health import Check, create_app
 from alertd.web.metrics import Metrics
 from alertd.web.serving import Server, listen
@@ -42,6 +46,15 @@ _log = structlog.get_logger()
 
 # A wall clock that moves by more than this against the uptime was set.
 _STEP = 2 * SECOND
+
+# How often alertd looks at itself.
+_LOOK: Duration = MINUTE
+
+# Parts that may be wrong while alertd does its work: the last good rules run, and it goes on with fewer calls or no buttons.
+_WORKS = frozenset({"rulebook", "budget", "pruning", "buttons", "heartbeat"})
+
+# Threads that run for as long as alertd does. Those that send are looked at where they are.
+_THREADS = ("APScheduler", "clock", "lock", "observe", "web", *(f"call-{number}" for number in range(CONCURRENT_CALLS)))
 
 # Seconds that a stop waits for threads that still work; what they do is repeated at the next start. Containers get ten in all.
 _STOP = 6.0
@@ -61,31 +74,50 @@ class Daemon:
         self._settings, self._secrets, self._clock = settings, secrets, clock
         self.metrics = Metrics()
         self.stopping = threading.Event()
-        self._orders: SimpleQueue[Order] = SimpleQueue()  # its put() may be called from a signal handler, an Event's set() not
+        # Its put() may be called from a signal handler, an Event's set() not.
+        self._orders: SimpleQueue[Order | AlertdError] = SimpleQueue()
         self._sending: Sending | None = None
         self._buttons: Buttons | None = None
         self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
         self._engine: Engine | None = None
         self.watch = Watch(clock)
-        self.metrics.reload_ok.set_function(lambda: self.watch.newest_rules_run)
+        self._threads: tuple[str, ...] = ()  # that run for as long as alertd does
         self.address = ""
+        self._lost = False  # the store is of no use any more
         self._reporting: Reporting | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Start every part, call `ready`, wait for the end, and stop in order. Raises AlertdError if it cannot start."""
+        """Start every part, call `ready`, wait for the end, and stop in order.
+
+        Raises AlertdError if it cannot start, StoreHeld when another daemon has taken the store since, and StoreDamaged when it
+        is of no use any more: started again it begins with another one.
+        """
         with ExitStack() as parts:
-            parts.enter_context(hold(path_of(self._settings.store.url)))
+            place = path_of(self._settings.store.url)
+            gone = was_here(place)
+            lock = parts.enter_context(hold(place))
+            loss = rescue(place, self._clock.now()) or (GONE if gone else None)
             database = open_database(self._settings.store.url)
+            parts.callback(lambda: suspect(place) if database.damaged else None)
             parts.callback(database.close)
-            opened = open_reporting(self._settings, self._secrets, database, self._clock, count=self._count_call)
-            self._database, self._reporting = database, parts.enter_context(opened)
+            opened = open_reporting(
+                self._settings, self._secrets, database, self._clock, count=self._count_call, took=self.metrics.took
+            )
+            self._database, self._trouble, self._reporting = database, Trouble(database), parts.enter_context(opened)
             self._engine = engine = self._make(self._reporting)
+            if loss:
+                _log.error("the store was lost, a new one begins", reason=loss.reason, kept=loss.kept and str(loss.kept))
+                self._reporting.source.budget.count_all()
             engine.begin(lambda wait: time.sleep(wait / SECOND))
+            if loss:
+                tell_lost(database, loss, engine.book, self._clock.now())
             server = self._server(database, engine)
             parts.callback(server.stop)
+            parts.callback(self._watched(lock).join, 1)
             parts.callback(self._stop)
             self._start(engine)
             server.start()
+            self._threads = (*_THREADS, *(self._buttons.threads if self._buttons else ()))
             self.address = server.address
             _log.info("running", rules=len(self.book.rules), revision=self.book.revision, health=self.address + "/readyz")
             ready()
@@ -122,7 +154,9 @@ class Daemon:
     def _obey(self, engine: Engine) -> None:
         """Do what is asked for, one at a time, until it is the end; look at the rule files in between."""
         wait = EVERY
+        self.watch.beats("reload")
         while (order := self._next_order(wait)) is not Order.STOP:
+            self.watch.beats("reload")
             before = engine.book
             wait = engine.look(asked=order is Order.LOOK)
             if engine.book is not before:
@@ -130,9 +164,12 @@ class Daemon:
 
     def _next_order(self, wait: Duration) -> Order | None:
         try:
-            return self._orders.get(timeout=wait / SECOND)
+            order = self._orders.get(timeout=wait / SECOND)
         except Empty:
             return None
+        if isinstance(order, AlertdError):
+            raise order
+        return order
 
     def _wake(self) -> None:
         if self._sending:
@@ -146,7 +183,7 @@ class Daemon:
             return open_outbox(self._database, self._clock, book, access=reach, looks=looks, told=told)
 
         made = Parts(self._database, self._clock, reporting.source, outbox, reach)
-        return Engine(made, self._settings.rules, self.metrics, self.watch, self._wake)
+        return Engine(made, self._settings.rules, self.watch, self._wake, self.metrics)
 
     def _start(self, engine: Engine) -> None:
         """Begin all that goes on by itself."""
@@ -157,13 +194,12 @@ class Daemon:
         sending.start()
         self._buttons.start()
         self.metrics.look_at(sending.last_beat, self._buttons.connected)
-        self._watcher = threading.Thread(target=self._watch_clock, name="clock", daemon=True)
-        self._watcher.start()
+        for name, work in (("clock", self._watch_clock), ("observe", partial(self._observe, engine))):
+            threading.Thread(target=work, name=name, daemon=True).start()
         first = _moment(self._clock.now() + MINUTE)
         self._scheduler.add_job(
             self._prune, "interval", args=(engine,), days=1, next_run_time=first, misfire_grace_time=None, coalesce=True
         )
-        self._scheduler.add_job(engine.steering.claim, "interval", seconds=CLAIM // SECOND // 2, misfire_grace_time=None)
         self._check_now()
         self._scheduler.start()
 
@@ -215,39 +251,94 @@ class Daemon:
         return Heartbeat(lambda: self._secrets.read(HEARTBEAT), every, self._clock, partial(self._ailment, engine))
 
     def _ailment(self, engine: Engine) -> str | None:
-        """What keeps alertd from its work; rule files that are wrong do not, for the last good ones run."""
-        parts = self.watch.checks(self._database, engine.lacks())
-        return "; ".join(check.text for name, check in parts.items() if not check.ok and name != "rulebook") or None
+        """What keeps alertd from its work."""
+        parts = self._checks(engine)
+        return "; ".join(check.text for name, check in parts.items() if not check.ok and name not in _WORKS) or None
 
     def _checks(self, engine: Engine) -> dict[str, Check]:
         """Every part that can stop."""
-        found = self.watch.checks(self._database, engine.lacks())
+        found = self.watch.checks(self._database, engine.lacks(), lambda: engine.budget)
+        if found["store"].ok and (wrong := self._database.lost or self._trouble.text):  # which is known earlier than by a trial
+            found["store"] = Check(ok=False, text=wrong)
         for part in (self._sending, self._buttons):
             found |= part.checks() if part else {}
-        return found
+        return found | {"threads": threads(self._ended())}
+
+    def _ended(self) -> str | None:
+        """That a thread has ended which runs for as long as alertd does; None while all do."""
+        return None if self.stopping.is_set() else ended(self._threads)
+
+    def _observe(self, engine: Engine) -> None:
+        """Look at alertd itself, again and again."""
+        while True:
+            try:
+                engine.observe(partial(self._checks, engine))
+            except Exception as problem:  # noqa: BLE001 - the next look is tried all the same; /readyz says that this one was missed
+                _log.error("alertd cannot look at itself", exc_info=problem)
+            if self.stopping.wait(_LOOK / SECOND):
+                return
 
     def _watch_clock(self) -> None:
-        """Notice a wall clock that was set: APScheduler would sleep on until its old hour comes round again."""
-        offset = self._clock.now() - self._clock.uptime()
+        """Notice a clock that was set, or a machine that slept: APScheduler would sleep on for as long as it had meant to."""
+        uptime = self._clock.uptime()
+        offset = self._clock.now() - uptime
         while not self.stopping.wait(1):
-            now_offset = self._clock.now() - self._clock.uptime()
+            self.watch.beats("clock")
+            before, uptime = uptime, self._clock.uptime()
+            now_offset = self._clock.now() - uptime
             if abs(now_offset - offset) > _STEP:
                 _log.warning("the clock was set", by=f"{(now_offset - offset) / SECOND:+.0f} s", now=iso(self._clock.now()))
+            if abs(now_offset - offset) > _STEP or uptime - before > 10 * SECOND:
                 self._check_now()
             offset = now_offset
+            self._look_at_store()
+
+    def _look_at_store(self) -> None:
+        """Say when it cannot be written and when it can. End if it is lost: whatever restarts alertd then mends it."""
+        match self._trouble.look():
+            case Change.BEGUN:
+                text = "nothing can be written, so that no rule is checked and nothing is sent until it can"
+                _log.error(text, error=self._trouble.text)
+            case Change.OVER:
+                _log.info("the store can be written again")
+        if not self._lost and (lost := self._database.lost):
+            self._lost = True
+            _log.error("the store is lost, alertd ends; started again it mends that", error=lost)
+            self._orders.put(StoreDamaged(lost))
+
+    def _watched(self, lock: Lock) -> threading.Thread:
+        watcher = threading.Thread(target=self._watch_lock, args=(lock,), name="lock", daemon=True)
+        watcher.start()
+        return watcher
+
+    def _watch_lock(self, lock: Lock) -> None:
+        """End, and say why, where another daemon has the store: two would tell people everything twice."""
+        while not self.stopping.wait(1):
+            try:
+                lock.look()
+            except StoreHeld as problem:
+                self._orders.put(problem)
+                return
+            except StoreError:
+                continue  # whoever works with the store meets it too, and says so
 
     def _prune(self, engine: Engine) -> None:
         try:
             gone = engine.prune(self._settings.store.retention)
         except StoreError as problem:
             _log.error("history not pruned, tomorrow again", error=str(problem))
+            self.watch.pruned(problem)
             return
+        self.watch.pruned(None)
         _log.info("history pruned", rows=gone, older_than=f"{self._settings.store.retention // DAY} d")
 
     def _server(self, database: Database, engine: Engine) -> Server:
         web = self._settings.web
-        figures = self.metrics.collect(lambda: look(database, engine.budget, None, self._clock.now()))
-        app = create_app(partial(self._checks, engine), figures)
+        checks = partial(self._checks, engine)
+        figures = self.metrics.collect(
+            lambda: look(database, engine.budget, None, self._clock.now()), checks, partial(self.watch.figures, database)
+        )
+        app = create_app(checks, figures, lambda: self.watch.wedged() or self._ended())
         return Server(app, listen(web.host, web.port, "ALERTD_WEB__PORT"))
 
     def _count_call(self, outcome: str) -> None:

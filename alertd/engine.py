@@ -27,15 +27,17 @@ from alertd.facts import Kind
 from alertd.notices.markup import utc
 from alertd.notices.outbox import Outbox
 from alertd.planning.fetching import Source
+from alertd.planning.forecast import Forecast
 from alertd.reloading import Loaded, Rejected, Reloading
 from alertd.reporting.budget import BudgetState
 from alertd.rulebook.keeping import keep
 from alertd.rulebook.rule import Rulebook
-from alertd.steering import Steering
+from alertd.steering import CLAIM, Steering
 from alertd.store.database import Database
 from alertd.store.pruning import prune
-from alertd.troubles import find_lacks, tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
+from alertd.troubles import Complaints, Sight, find_lacks, tell_loaded, tell_rejected, tell_unanswered, warn_about_receivers
 from alertd.watching import Lacks, Watch
+from alertd.web.health import Check
 from alertd.web.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -75,15 +77,18 @@ class Claimed:
 class Engine:
     """One alertd at work. Thread-safe, but `begin` and `look` are for one thread. `wake`: there may be something to send."""
 
-    def __init__(self, parts: Parts, rules: Path, metrics: Metrics, watch: Watch, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, parts: Parts, rules: Path, watch: Watch, wake: Callable[[], None], metrics: Metrics | None = None
+    ) -> None:
         self._database, self._clock, self._source, self._access = parts.database, parts.clock, parts.source, parts.access
-        self._metrics, self._watch, self._wake = metrics, watch, wake
+        self._metrics, self._watch, self._wake = metrics or Metrics(), watch, wake
         self.book = Rulebook({}, {})
         self.outbox = parts.outbox(lambda: self.book)
-        self.steering = Steering(parts.source, parts.database, parts.clock, metrics.plan, parts.chance)
+        self.steering = Steering(parts.source, parts.database, parts.clock, self._planned, parts.chance)
         self._reloading = Reloading(
             rules, parts.database, parts.clock, take=self.take, told=self._rejected, mended=self._mended
         )
+        self._complaints = Complaints(parts.database, parts.clock)
         self._guard = threading.Lock()
         self._in_flight: set[str] = set()
         self._owed: set[str] = set()
@@ -166,6 +171,7 @@ class Engine:
             self._last_due |= {each.rule.id: each.at for each in dues if not (each.closed and each.missed)}
             dues = tuple(each for each in dues if not each.closed)
             self._in_flight |= {each.rule.id for each in dues}
+        self._watch.begins({each.rule.id: each.rule.every for each in dues})
         self._metrics.missed.inc(sum(each.missed for each in dues))
         return Claimed(dues, book, before)
 
@@ -207,12 +213,23 @@ class Engine:
         with self._database.write() as transaction:
             return gone + history.forget(transaction, self.book.rules.values(), now)
 
+    def observe(self, checks: Callable[[], Mapping[str, Check]]) -> None:
+        """Look at alertd itself, once a minute: does the store take what is written, and what are people to be told?
+
+        `checks` looks at every part that can stop.
+        """
+        self._try_writing()
+        sight = Sight(checks(), self.lacks(), forecast=self._watch.forecast)
+        self._post(self._complaints.look(sight, self.book))
+        self._watch.beats("observation")
+
     def lacks(self) -> Lacks:
         """What receivers lack now."""
         return find_lacks(self.book, self._access)
 
     def _let_go(self, unsettled: AbstractSet[str], again: Mapping[str, Instant | None]) -> None:
         """These are not being checked any more. Settled ones were let go before; a later tick may have claimed them since."""
+        self._watch.ends(unsettled)
         with self._guard:
             self._in_flight -= unsettled
             self._owed |= again.keys() & self.book.rules.keys()
@@ -221,10 +238,13 @@ class Engine:
 
     def _settled(self, judged: Judged, kind: Kind | None) -> None:
         self._metrics.evaluations.labels(judged.evidence.value).inc()
+        if self._clock.now() - judged.due.at > MINUTE:
+            self._metrics.late.inc()
         if kind:
             self._metrics.notices.labels(kind.value).inc()
             _log.info("notice", rule=judged.due.rule.id, kind=kind.value)
             self._wake()
+        self._watch.ends((judged.due.rule.id,))
         with self._guard:
             self._in_flight.discard(judged.due.rule.id)
             self._owed.discard(judged.due.rule.id)
@@ -234,6 +254,21 @@ class Engine:
         dues = all_due(self.book.rules, self._last_due, self._known_since, started)
         if (reason := downtime(last, dues, started)) is not None:
             self.outbox.gather(GATHERING, reason)
+
+    def _planned(self, found: Forecast) -> None:
+        self._metrics.plan(found)
+        self._watch.planned(found)
+
+    def _try_writing(self) -> None:
+        """What is written is of use: it keeps calls for critical rules, as long as it is renewed."""
+        found, budget = self._watch.forecast, self._source.budget
+        try:
+            budget.claim(min(found.critical_minute, budget.usable) if found else 0, CLAIM)
+        except StoreError as problem:
+            self._metrics.store_failures.inc()
+            self._watch.wrote(problem)
+        else:
+            self._watch.wrote(None)
 
     def _retire(self, book: Rulebook, also: Callable[[sa.Connection], None] = lambda _transaction: None) -> None:
         with self._database.write() as transaction:
@@ -247,6 +282,7 @@ class Engine:
         """New rule files are wrong: whoever has to know is told of it, once."""
         self._watch.reload_failed(rejected.message)
         self._post(tell_rejected(self._database, rejected, self.book, self._clock.now()))
+        self._metrics.rejected.inc()
 
     def _mended(self) -> None:
         self._watch.mended()

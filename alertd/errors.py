@@ -6,7 +6,9 @@ AlertdError
 ├── QueryError                  a filter or query that the API's document does not allow (also a ValueError)
 ├── TemplateError               a message template is broken, too slow or too long
 ├── StoreError                  the database cannot be used
-│   └── StoreHeld               another daemon holds it
+│   ├── StoreHeld               another daemon holds it
+│   ├── StoreDown               nothing can be written there now: its disk is full, its server is gone; it may pass
+│   └── StoreDamaged            its file is damaged, or is not there any more; it does not pass
 ├── BudgetSpent                 no slot came free before the deadline
 ├── ReportingError              the reporting API did not answer a query as its document says
 │   ├── Unauthorised            401, 403
@@ -66,6 +68,17 @@ class StoreError(AlertdError):
 
 class StoreHeld(StoreError):
     """Another daemon holds the store."""
+
+
+class StoreDown(StoreError):
+    """The store as a whole cannot be used now, whatever was asked of it: its disk is full, its server is gone. It may pass.
+
+    The daemon says so once when it begins and once when it is over; whoever waits for the store need not.
+    """
+
+
+class StoreDamaged(StoreError):
+    """The store's file is damaged, or is not there any more. That does not pass by itself."""
 
 
 class BudgetSpent(AlertdError):

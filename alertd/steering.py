@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from alertd.clock import DAY, MINUTE, Clock, Duration, Instant
-from alertd.errors import StoreError
+from alertd.errors import StoreDown, StoreError
 from alertd.planning.asking import Asking
 from alertd.planning.audit import Audit
 from alertd.planning.fetching import Source
@@ -54,6 +54,8 @@ class Steering:
         """Keep what critical rules need in their worst minute from background work, for the next minutes."""
         try:
             self._source.budget.claim(self._claimed, CLAIM)
+        except StoreDown:  # the daemon says so
+            pass
         except StoreError as problem:
             _log.error("no calls kept for critical rules", error=str(problem))
 
@@ -62,6 +64,8 @@ class Steering:
         try:
             save_lessons(self._database, self._source.knowledge, self._clock.now())
             self._audit.look(asking, asked_at)
+        except StoreDown:
+            pass
         except StoreError as problem:
             _log.error("nothing learned from this check", error=str(problem))
 

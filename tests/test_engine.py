@@ -20,7 +20,6 @@ from alertd.store.database import Database
 from alertd.store.tables import deliveries
 from alertd.testing import START, FakeApi, FakeClock, a_rule, a_source
 from alertd.watching import Watch
-from alertd.web.metrics import Metrics
 
 RULES = """\
 defaults: {owner: team, notify: post}
@@ -48,7 +47,7 @@ class Life:
 
         source = a_source(self.api.ask, self.database, self.clock)
         made = Parts(self.database, self.clock, source, outbox, Access())
-        engine = Engine(made, self.folder, Metrics(), Watch(self.clock), lambda: None)
+        engine = Engine(made, self.folder, Watch(self.clock), lambda: None)
         engine.begin(self.clock.advance)
         return engine
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -145,6 +149,24 @@ def test_a_short_secret_is_not_looked_for(capsys: pytest.CaptureFixture[str]) ->
     line = json.loads(said(capsys))
     del line["timestamp"]
     assert line == {"event": "not sent to any receiver", "receiver": "e", "level": "warning"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["event", "value", "dict", "exception", "address", "foreign traceback"])
+@pytest.mark.parametrize("secret", ["hunt3r", "Pa55wd", "s3c-t", "Geheim"])
+def test_a_short_secret_that_is_no_word_is_hidden_where_it_stands_alone(
+    capsys: pytest.CaptureFixture[str], form: str, way: str, secret: str
+) -> None:
+    logs.set_up("debug", form, lambda: {secret})
+    SAY[way](secret)
+    assert secret not in said(capsys)
+
+
+@pytest.mark.parametrize("secret", ["any", "e", "sends", "8080", "30303"])
+def test_a_secret_that_is_a_word_or_a_number_hides_nothing(capsys: pytest.CaptureFixture[str], secret: str) -> None:
+    logs.set_up("info", "json", lambda: {secret, "x2-y9"})
+    structlog.get_logger().info(f"it sends any text to 8080, or 30303 ({secret}) and ax2-y9b")
+    assert json.loads(said(capsys))["event"] == f"it sends any text to 8080, or 30303 ({secret}) and ax2-y9b"
 
 
 def test_a_name_of_our_own_stays_even_if_a_secret_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,3 +308,114 @@ def test_away_from_a_terminal_auto_is_json(capsys: pytest.CaptureFixture[str]) -
     logs.set_up("info", "auto", set)
     structlog.get_logger().info("hello")
     assert json.loads(said(capsys))["event"] == "hello"
+
+
+class Pipe:
+    """A pipe in place of stderr, whose reader reads when it is told to."""
+
+    def __init__(self) -> None:
+        self._reader, writer = os.pipe()
+        self.stream = os.fdopen(writer, "w")
+
+    def read(self, size: int = 10_000_000) -> str:
+        return os.read(self._reader, size).decode()
+
+    def until(self, text: str) -> str:
+        """What comes up to the line with this text."""
+        found = ""
+        while text not in found or not found.endswith("\n"):
+            found += self.read()
+        return found
+
+    def shut(self) -> None:
+        os.close(self._reader)
+
+    def close(self) -> None:
+        """Without a reader, whoever still writes ends at once."""
+        with suppress(OSError):
+            os.close(self._reader)
+        self.stream.close()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    for handler in logging.getLogger().handlers:
+        handler.close()
+    made.close()
+
+
+def said_of(text: str) -> list[str]:
+    return [str(json.loads(line)["event"]) for line in text.splitlines()]
+
+
+def test_a_reader_that_does_not_read_stops_nobody_and_is_told_what_it_missed(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", pipe.stream)  # not in the fixture: pytest sets its own after that
+    logs.set_up("info", "json", set)
+    log, long = structlog.get_logger(), "x" * 10_000
+    for number in range(300):  # three times what may wait
+        log.info(f"{number} {long}")
+    missed = pipe.until("lines were dropped")
+    log.info("the next")
+    events = said_of(missed + pipe.until("the next"))
+    numbers = [int(event.split()[0]) for event in events if event.endswith(long)]
+    assert events[len(numbers) :] == [f"{300 - len(numbers)} log lines were dropped: nobody took them", "the next"]
+    assert numbers == list(range(len(numbers)))
+    assert 50 < len(numbers) < 250
+
+
+def test_an_end_waits_for_the_last_lines_but_not_for_a_reader_that_does_not_read(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", pipe.stream)
+    logs.set_up("info", "json", set)
+    structlog.get_logger().info("the last words")
+    (handler,) = logging.getLogger().handlers
+    handler.flush()
+    assert said_of(pipe.read()) == ["the last words"]
+    structlog.get_logger().info("x" * 500_000)
+    begun = time.monotonic()
+    handler.flush()
+    assert time.monotonic() - begun < 10
+
+
+def test_lines_without_any_reader_are_counted_and_cost_nothing_else(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", pipe.stream)
+    pipe.shut()
+    logs.set_up("info", "json", set)
+    (handler,) = logging.getLogger().handlers
+    for number in range(3):
+        structlog.get_logger().info(f"nobody hears {number}")
+        handler.flush()
+    assert isinstance(handler, logs._Stderr)
+    assert handler._lines is not None
+    assert handler._lines._failed == 3
+
+
+def test_a_disk_that_was_full_gets_the_count_of_what_it_missed_and_whole_lines_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "log").open("w") as stream, Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", stream)
+        logs.set_up("info", "json", set)
+        (handler,) = logging.getLogger().handlers
+        file = os.dup(stream.fileno())
+        for number in range(5):
+            if number in {1, 3}:
+                os.dup2(full.fileno() if number == 1 else file, stream.fileno())
+            structlog.get_logger().info(f"{number}")
+            handler.flush()
+        os.close(file)
+        handler.close()
+    events = said_of((tmp_path / "log").read_text())
+    assert events == ["0", "2 log lines were dropped: nobody took them", "3", "4"]
+
+
+def test_without_any_stderr_nothing_is_logged_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    logs.set_up("info", "auto", set)
+    structlog.get_logger().error("nobody hears it")
+    logging.getLogger().handlers[0].flush()

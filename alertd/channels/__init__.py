@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 
 from alertd.channels.base import Channel
 
 _NOT_CHANNELS = frozenset({"base", "http", "wire"})
 
 
+@cache  # looking into the folder takes longer than reading a receiver
 def names() -> tuple[str, ...]:
     """The kinds of channel there are, as receivers.yaml names them."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_CHANNELS))

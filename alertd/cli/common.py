@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -86,8 +88,11 @@ def load_rulebook(folder: Path) -> Rulebook:
 
 def leave(code: int) -> NoReturn:
     """End now, also if a thread still waits for a call that hangs: what it would have brought is asked again next time."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    logging.shutdown()  # what was logged and is not written yet
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody is there to read it
+            if stream is not None:
+                stream.flush()
     os._exit(code)
 
 

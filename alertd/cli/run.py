@@ -14,13 +14,15 @@ def run(rules: Rules = None) -> None:
     from alertd import logs
     from alertd.clock import SystemClock
     from alertd.daemon import Daemon
-    from alertd.errors import RulebookError
+    from alertd.errors import RulebookError, StoreDamaged
 
     logs.set_up(settings.log.level, settings.log.format, lambda: secrets.seen)
     daemon = Daemon(settings, secrets, SystemClock())
     daemon.handle_signals()
     try:
         daemon.run()
+    except StoreDamaged:  # the log has it; not 2, because starting it again helps
+        leave(1)
     except RulebookError as problem:
         show_rulebook_error(problem)
         raise typer.Exit(1) from None

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from alertd.clock import Instant
-from alertd.errors import AlertdError, StoreError
+from alertd.errors import AlertdError, StoreDown, StoreError
 from alertd.evaluation import history, ledger
 from alertd.evaluation.history import Memory
 from alertd.evaluation.judging import Judgement, Known, failed, judge
@@ -111,6 +111,8 @@ def _settle_together(
 
 
 def _log_unsettled(judged: Judged, problem: Exception) -> None:
+    if isinstance(problem, StoreDown):
+        return  # the daemon says so, once for all rules
     if isinstance(problem, StoreError):
         _log.error("rule not settled", rule=judged.rule.id, error=str(problem))
     else:

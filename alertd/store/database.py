@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from alertd.clock import SECOND, Duration
-from alertd.errors import StoreError
+from alertd.errors import StoreDamaged, StoreDown, StoreError
 from alertd.store import postgresql, sqlite
 from alertd.store.tables import REVISION
 
@@ -32,6 +32,10 @@ class _Kind(Protocol):
     def create(self) -> Callable[[sa.URL, Duration], sa.Engine]: ...
     @property
     def explain(self) -> Callable[[BaseException], str]: ...
+    @property
+    def sort(self) -> Callable[[BaseException], type[StoreError]]: ...
+    @property
+    def prove(self) -> Callable[[sa.Connection], None]: ...
 
 
 _KINDS: dict[str, _Kind] = {
@@ -43,26 +47,58 @@ _KINDS: dict[str, _Kind] = {
 
 
 class Database:
-    """A migrated store. `write()` and `read()` are one transaction each."""
+    """A migrated store. `write()` and `read()` are one transaction each.
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    `down` is why nothing can be written at present, None while all is well; `failures` counts how often that was found, and
+    `failure` is the last of them. `lost` is why the store is of no use any more.
+    """
+
+    def __init__(self, engine: sa.Engine, place: Path | postgresql.Server | None = None) -> None:
+        self._engine, self._kind = engine, _KINDS[engine.dialect.name]
         # SQLite's own waiting is a poll with sleeps; within the process a lock is fair and wakes at once.
         self._writing = threading.RLock()
         # A store in memory has one connection for all threads: there, reading is in turn with writing too.
         self._turn: AbstractContextManager[object] = (
             self._writing if isinstance(engine.pool, sa.pool.StaticPool) else nullcontext()
         )
+        self.down: str | None = None
+        self.failure: str | None = None
+        self.failures = 0
+        self._damage: str | None = None
+        self._guard = threading.Lock()
+        self._file = place if isinstance(place, Path) else None
+        self._inode = _inode_of(self._file)
 
     @property
     def on_server(self) -> bool:
         """Whether it is on a server, which has a clock of its own."""
         return self._engine.dialect.name == "postgresql"
 
+    @property
+    def damaged(self) -> bool:
+        """Whether the file was found to be damaged."""
+        return self._damage is not None
+
+    @property
+    def lost(self) -> str | None:
+        """Why nothing that is written here from now on would be found again: the file is damaged, gone or another one."""
+        if self._damage or self._file is None:
+            return self._damage
+        try:
+            now = _inode_of(self._file)
+        except OSError:  # its disk or its folder has a trouble, which says nothing of the file
+            return None
+        if now == self._inode:
+            return None
+        what = "was deleted or moved" if now is None else "was replaced by another one"
+        return f"the file {self._file} {what} while alertd was running; stop alertd before you touch it"
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that may change rows; commits at its end, or changes nothing if it raises."""
-        with self._writing, translated(self._explain), self._engine.connect() as connection, connection.begin():
+        with self._writing, self._watched(writes=True), self._engine.connect() as connection, connection.begin():
+            if self.down:  # who writes nothing would take it for well
+                self._kind.prove(connection)
             yield connection
 
     @contextmanager
@@ -70,7 +106,7 @@ class Database:
         """A transaction that only reads."""
         with (
             self._turn,
-            translated(self._explain),
+            self._watched(writes=False),
             self._engine.connect().execution_options(reads=True) as connection,
             connection.begin(),
         ):
@@ -80,9 +116,22 @@ class Database:
         """Let go of all connections."""
         self._engine.dispose()
 
-    @property
-    def _explain(self) -> Callable[[BaseException], str]:
-        return _KINDS[self._engine.dialect.name].explain
+    @contextmanager
+    def _watched(self, *, writes: bool) -> Iterator[None]:
+        """Remember how it went, and raise only errors of ours."""
+        try:
+            with translated(self._kind.explain, self._kind.sort):
+                yield
+        except StoreDown as problem:
+            with self._guard:
+                self.down = self.failure = str(problem)
+                self.failures += 1
+            raise
+        except StoreDamaged as problem:
+            self._damage = str(problem)
+            raise
+        if writes:
+            self.down = None
 
 
 def open_database(url: str, *, busy: Duration = BUSY) -> Database:
@@ -94,14 +143,14 @@ def open_database(url: str, *, busy: Duration = BUSY) -> Database:
     `postgresql://alertd@db.example.com/alertd` is a database on a server.
     """
     kind, parsed = _parsed(url)
-    with translated(kind.explain):
+    with translated(kind.explain, kind.sort):
         engine = kind.create(parsed, busy)
         try:
             _migrate(engine)
         except BaseException:
             engine.dispose()
             raise
-    return Database(engine)
+    return Database(engine, kind.place_of(parsed))
 
 
 def path_of(url: str) -> Path | postgresql.Server | None:
@@ -111,17 +160,29 @@ def path_of(url: str) -> Path | postgresql.Server | None:
 
 
 @contextmanager
-def translated(explain: Callable[[BaseException], str]) -> Iterator[None]:
-    """The one place where the database's own errors become ours.
+def translated(
+    explain: Callable[[BaseException], str], sort: Callable[[BaseException], type[StoreError]] = lambda _: StoreError
+) -> Iterator[None]:
+    """The one place where the database's own errors become ours; `sort` says which.
 
     Without their cause: its text has the values of rows and visitors, and those stay out of logs.
     """
     try:
         yield
     except DBAPIError as problem:
-        raise StoreError(f"the store cannot be used: {explain(problem.orig or problem)}") from None
+        cause = problem.orig or problem
+        raise sort(cause)(f"the store cannot be used: {explain(cause)}") from None
     except SQLAlchemyError as problem:
         raise StoreError(f"the store cannot be used: {type(problem).__name__}: {problem}") from None
+
+
+def _inode_of(file: Path | None) -> tuple[int, int] | None:
+    """Which file it is; None where there is none."""
+    try:
+        found = file.stat() if file else None
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def _parsed(url: str) -> tuple[_Kind, sa.URL]:

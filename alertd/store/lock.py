@@ -42,6 +42,11 @@ class Lock(Protocol):
         """
 
 
+def held_before(place: Path | Server | None) -> bool:
+    """Whether a daemon has held a store there, now or earlier; of a server nobody knows."""
+    return isinstance(place, Path) and _beside(place).exists()
+
+
 @contextmanager
 def hold(place: Path | Server | None) -> Iterator[Lock]:
     """Hold the store there (None: in memory, nothing to hold). StoreHeld names the other daemon's process."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from alertd.clock import SECOND, Duration
+from alertd.errors import StoreDown, StoreError
 
 # The two halves of an advisory lock's key: one number for alertd ("aler"), one for what the lock is about.
 OURS = 0x616C6572
@@ -81,6 +82,16 @@ def explain(problem: BaseException) -> str:
     text = " ".join(told.split())
     words = (advice for sign, advice in _BY_TEXT if sign in text)
     return text[:_TEXT] + (_BY_STATE.get(state, "") if state else next(words, _OTHERWISE))
+
+
+def sort(problem: BaseException) -> type[StoreError]:
+    """Whether it is about the server or the way there, and may pass, or about what was asked."""
+    # By its name: importing psycopg takes time, also for those who have no server.
+    return StoreDown if any(each.__name__ == "OperationalError" for each in type(problem).__mro__) else StoreError
+
+
+def prove(_connection: sa.Connection) -> None:
+    """Nothing: what keeps a server from writing keeps it from beginning to."""
 
 
 _GONE = "; the server was stopped or the connection cut: what was not committed is undone, and the next try connects again"

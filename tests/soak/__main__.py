@@ -13,8 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.soak.clock import clock
+from tests.soak.damage import damage
+from tests.soak.disk import disk
+from tests.soak.freeze import freeze
 from tests.soak.hostile import hostile
 from tests.soak.kills import kills, stops
+from tests.soak.pipe import pipe
 from tests.soak.secrets import secrets
 from tests.soak.simulated import simulation
 from tests.soak.trial import Shown, Trial
@@ -23,6 +28,11 @@ TRIALS = (
     Trial("simulation", "I1 to I8, I10, I11", simulation),
     Trial("kills", "I1, I4, I5", kills),
     Trial("stops", "I4, I5", stops),
+    Trial("freeze", "I1, I5, I10", freeze),
+    Trial("clock", "I10", clock),
+    Trial("disk", "I1, I5", disk),
+    Trial("damage", "I1, I5", damage),
+    Trial("pipe", "I5", pipe),
     Trial("hostile", "I7", hostile),
     Trial("secrets", "I9", secrets),
 )

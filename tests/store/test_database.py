@@ -185,7 +185,11 @@ def test_a_damaged_store_is_said_to_be(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * 4096 + whole[8192:])
     everything = sa.text(" UNION ALL ".join(f"SELECT count(*) FROM {name}" for name in METADATA.tables))
-    with pytest.raises(StoreError, match="damaged: move it aside"), opened(path) as database, database.read() as transaction:
+    with (
+        pytest.raises(StoreError, match="it is damaged; `alertd run` moves it aside"),
+        opened(path) as database,
+        database.read() as transaction,
+    ):
         transaction.execute(everything)
 
 
