@@ -95,8 +95,8 @@ class Reloading:
         self._sighted: tuple[str | None, str] | None = None
         self._since = 0  # on the clock of uptime: when that was seen first
         self._rejected: Rejected | None = None
-        self._to_tell = False
-        self._to_clear = False
+        self._to_tell = self._to_clear = False
+        self._known = False  # whether people may have been told that files are wrong
         self._not_taken: str | None = None
 
     def begin(self, pause: Callable[[Duration], None]) -> Loaded:
@@ -137,7 +137,7 @@ class Reloading:
         try:
             if self._rejected and self._to_tell:
                 self._told(self._rejected)
-                self._to_tell = self._to_clear = False
+                self._to_tell, self._to_clear, self._known = False, False, True
             if self._to_clear:
                 self._mended()
                 self._to_clear = False
@@ -178,6 +178,7 @@ class Reloading:
             raise problem from None
         self._running = (None, texts.digest)  # the whole commit is not known: that of the same files is taken over
         self._revision = kept.revision
+        self._known = True  # from an earlier process
         self._reject(sight, problem, "rule files not loaded, the last good ones run, as the store has them")
         _log.warning("running rules of earlier", revision=kept.revision, taken_at=iso(kept.taken_at), rules=len(book.rules))
         return Loaded(book, kept.files)
@@ -230,7 +231,8 @@ class Reloading:
         self._sighted = self._not_taken = None
         if self._rejected is None:
             return
-        self._rejected, self._to_tell, self._to_clear = None, False, not self._to_tell
+        self._rejected, self._to_tell = None, False
+        self._to_clear, self._known = self._known, False
         _log.info("rule files are good again")
         self.tell()
 

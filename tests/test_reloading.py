@@ -423,3 +423,16 @@ def test_a_timer_goes_on_when_texts_receivers_and_limits_change_and_starts_anew_
     assert held(good) == (State.PENDING, 0)
     assert held(HELD.format(title="Too slow", limit=6, to="b")) == (State.PENDING, 5 * MINUTE)
     assert held(HELD.format(title="Far too slow", limit=7, to="a").replace("1h", "2h")) == (State.PENDING, 0)
+
+
+def test_what_an_earlier_process_may_have_told_is_told_to_be_over_although_this_one_could_not_tell(desk: Desk) -> None:
+    write(desk.folder, one=BROKEN)
+    desk.look()
+    desk.failures = [StoreError("the store cannot be used: disk full")] * 100
+    desk.reloading = desk.another()
+    desk.reloading.begin(desk.pause)
+    desk.reloading.look()
+    desk.failures = []
+    write(desk.folder, one=rule("one"))
+    desk.look()
+    assert desk.heard[1:] == [None]

@@ -12,18 +12,16 @@ SLACK = 8  # seeds more than the one that is known to catch a bug
 
 # The first seed that catches a bug, where it is not 0: those before it are not played.
 CAUGHT = {
-    "a slot is stamped when its call is sent": 14,
-    "a later message overtakes": 8,
-    "an acknowledgement is lost": 1,
-    "a silence silences nothing": 1,
-    "what a killed process was sending is lost": 3,
-    "a digest marks more than it told": 9,
-    "downtime counts towards `for`": 8,
-    "one refused query costs all that share it": 3,
-    "wrong rule files end the rules": 2,
-    "nobody hears that rule files are good again": 2,
-    "a check that the store refused is forgotten": 2,
-    "a clock set back stops the rules": 3,
+    "a slot is stamped when its call is sent": 12,
+    "a later message overtakes": 31,
+    "an acknowledgement is lost": 9,
+    "a silence silences nothing": 6,
+    "a message is marked before it is sent": 2,
+    "a digest marks more than it told": 2,
+    "what a removed rule leaves behind stays open": 5,
+    "downtime counts towards `for`": 6,
+    "one refused query costs all that share it": 2,
+    "a check that the store refused is forgotten": 1,
 }
 
 

@@ -212,7 +212,7 @@ class Happenings:
                 return
             if rule is None or not isinstance(slot, Slot):
                 return
-            with suppress(ReportingError):
+            with suppress(ReportingError, StoreError):
                 source.call(alone(needs_of(rule, world.clock.now()).selection).query(), slot)
 
     def _the_machine_sleeps(self) -> None:
