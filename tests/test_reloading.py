@@ -428,11 +428,10 @@ def test_a_timer_goes_on_when_texts_receivers_and_limits_change_and_starts_anew_
 def test_what_an_earlier_process_may_have_told_is_told_to_be_over_although_this_one_could_not_tell(desk: Desk) -> None:
     write(desk.folder, one=BROKEN)
     desk.look()
-    desk.failures = [StoreError("the store cannot be used: disk full")] * 100
+    desk.failures = [StoreError("the store cannot be used: disk full")] * 2
     desk.reloading = desk.another()
     desk.reloading.begin(desk.pause)
     desk.reloading.look()
-    desk.failures = []
     write(desk.folder, one=rule("one"))
     desk.look()
     assert desk.heard[1:] == [None]
