@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from alertd import logs
 from alertd.store.database import Database, open_database
 from tests import postgresql
 
@@ -36,6 +39,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 def _part(items: list[pytest.Item], number: int, of: int) -> list[pytest.Item]:
     return items[len(items) * number // of : len(items) * (number + 1) // of]
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """For tests that set the logs up in this process: whoever comes next finds them as they were."""
+    root = logging.getLogger()
+    handlers, level, was = list(root.handlers), root.level, structlog.get_config()
+    levels = {name: logging.getLogger(name).level for name in logs._TALKATIVE}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    structlog.configure(**was)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from tests.cli.shell import ALERTD, environment
 from tests.hostile.fuzzing import little_memory, tried
 from tests.rulebook.folders import RECEIVERS, rule, write
 
+pytestmark = pytest.mark.usefixtures("logs_as_before")
+
 # Those that go on until they are ended, or write files wherever they are told to.
 LEFT_OUT = {"run", "demo", "sandbox", "simulate", "init"}
 WRITES = {"--html", "--junit", "--open"}
