@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
@@ -33,7 +33,7 @@ from alertd.sending import Sending
 from alertd.settings import HEARTBEAT, Secrets, Settings, access
 from alertd.store.database import Database, open_database, path_of
 from alertd.store.lock import Lock, hold
-from alertd.store.rescue import GONE, rescue, suspect, was_here
+from alertd.store.rescue import find_loss, suspect, told, was_here
 from alertd.store.trouble import Change, Trouble
 from alertd.troubles import tell_lost
 from alertd.watching import Watch
@@ -44,11 +44,9 @@ from alertd.web.serving import Server, listen
 
 _log = structlog.get_logger()
 
-# A wall clock that moves by more than this against the uptime was set.
-_STEP = 2 * SECOND
-
-# How often alertd looks at itself.
-_LOOK: Duration = MINUTE
+_STEP = 2 * SECOND  # a wall clock that moves by more than this against the uptime was set
+_LOOK: Duration = MINUTE  # how often alertd looks at itself
+_TICKS = 100  # checks that may be under way at once: each may wait long for its calls
 
 # Parts that may be wrong while alertd does its work: the last good rules run, and it goes on with fewer calls or no buttons.
 _WORKS = frozenset({"rulebook", "budget", "pruning", "buttons", "heartbeat"})
@@ -78,7 +76,7 @@ class Daemon:
         self._orders: SimpleQueue[Order | AlertdError] = SimpleQueue()
         self._sending: Sending | None = None
         self._buttons: Buttons | None = None
-        self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(20)}, timezone=UTC)
+        self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(_TICKS)}, timezone=UTC)
         self._engine: Engine | None = None
         self.watch = Watch(clock)
         self._threads: tuple[str, ...] = ()  # that run for as long as alertd does
@@ -96,7 +94,7 @@ class Daemon:
             place = path_of(self._settings.store.url)
             gone = was_here(place)
             lock = parts.enter_context(hold(place))
-            loss = rescue(place, self._clock.now()) or (GONE if gone else None)
+            loss = find_loss(place, self._clock.now(), gone=gone)
             database = open_database(self._settings.store.url)
             parts.callback(lambda: suspect(place) if database.damaged else None)
             parts.callback(database.close)
@@ -111,6 +109,7 @@ class Daemon:
             engine.begin(lambda wait: time.sleep(wait / SECOND))
             if loss:
                 tell_lost(database, loss, engine.book, self._clock.now())
+                told(place)
             server = self._server(database, engine)
             parts.callback(server.stop)
             parts.callback(self._watched(lock).join, 1)
@@ -163,13 +162,13 @@ class Daemon:
                 self._check_now()
 
     def _next_order(self, wait: Duration) -> Order | None:
-        try:
-            order = self._orders.get(timeout=wait / SECOND)
-        except Empty:
-            return None
-        if isinstance(order, AlertdError):
-            raise order
-        return order
+        for _ in range(max(1, wait // SECOND)):  # in steps: a signal that comes right before a wait is handled after it
+            with suppress(Empty):
+                order = self._orders.get(timeout=min(wait, SECOND) / SECOND)
+                if isinstance(order, AlertdError):
+                    raise order
+                return order
+        return None
 
     def _wake(self) -> None:
         if self._sending:
@@ -229,7 +228,7 @@ class Daemon:
         if at is not None and not self.stopping.is_set():
             self._scheduler.add_job(
                 self._tick, "date", run_date=_moment(at), id="tick", replace_existing=True,
-                misfire_grace_time=None, coalesce=True, max_instances=100,
+                misfire_grace_time=None, coalesce=True, max_instances=_TICKS,
             )  # fmt: skip
 
     def _tick(self) -> None:

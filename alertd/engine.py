@@ -18,7 +18,7 @@ import structlog
 
 from alertd.channels.base import Access
 from alertd.clock import MINUTE, SECOND, Clock, Duration, Instant
-from alertd.errors import StoreError
+from alertd.errors import StoreDown, StoreError
 from alertd.evaluation import history, ledger
 from alertd.evaluation.schedule import Due, all_due, next_instant
 from alertd.evaluation.settling import Judged
@@ -178,12 +178,13 @@ class Engine:
     def check(self, claimed: Claimed) -> Iterator[tuple[Judged, Kind | None]]:
         """Check what was claimed. Yields each rule as it is settled, with the kind of notice that came of it.
 
-        Rules whose result the store does not take are due again. Raises StoreError.
+        Rules whose result the store does not take are due again: once, where the store is not down as a whole, because then it
+        is about the rule and would cost calls for ever. Raises StoreError.
         """
         names, settled, again = {each.rule.id for each in claimed.dues}, dict[str, str | None](), set[str]()
 
         def unsettled(judged: Judged, problem: Exception) -> None:
-            if isinstance(problem, StoreError):
+            if isinstance(problem, StoreDown) or (isinstance(problem, StoreError) and judged.due.rule.id not in self._owed):
                 again.add(judged.due.rule.id)
 
         after = partial(self.steering.look_back, asked_at=self._clock.now())
@@ -232,7 +233,7 @@ class Engine:
         self._watch.ends(unsettled)
         with self._guard:
             self._in_flight -= unsettled
-            self._owed |= again.keys() & self.book.rules.keys()
+            self._owed = (self._owed - unsettled) | (again.keys() & self.book.rules.keys())
             last = {name: at for name, at in again.items() if at is not None}
             self._last_due = {name: at for name, at in self._last_due.items() if name not in again} | last
 

@@ -154,3 +154,18 @@ def test_what_the_store_does_not_take_is_checked_again_soon(life: Life) -> None:
     life.clock.advance(AGAIN)
     assert (checked(engine), engine.owes) == (1, False)
     assert engine.next_instant() == START + 10 * MINUTE
+
+
+def test_what_the_store_never_takes_of_one_rule_is_tried_once_more_and_then_at_its_next_instant(life: Life) -> None:
+    life.write(RULES.replace("every: 5m", "every: 1h"))
+    engine = life.begin()
+    life.clock.advance(HOUR)
+    due = list[int]()
+    with life.broken():
+        for _ in range(4):
+            claimed = engine.claim()
+            due.append(len(claimed.dues))
+            list(engine.check(claimed))
+            life.clock.advance(AGAIN)
+    assert due == [1, 1, 0, 0]
+    assert not engine.owes

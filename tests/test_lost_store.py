@@ -29,7 +29,7 @@ def test_a_file_that_is_gone_is_told_without_a_place_to_find_it(database: Databa
     world = World.of(database, scored(id="slow"), receivers={"team": FakeChannel()})
     tell_lost(database, GONE, world.book, world.clock.now())
     ((body,),) = world.rows("notices", "body")
-    assert "The file with alertd's state was deleted. alertd goes on with a new one" in body
+    assert "The file with alertd's state was deleted or emptied. alertd goes on with a new one" in body
 
 
 def test_after_a_loss_no_call_is_made_until_all_that_may_have_been_made_are_a_minute_old() -> None:

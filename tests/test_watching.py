@@ -434,3 +434,14 @@ def test_figures_say_what_is_not_known_instead_of_nothing(database: Database) ->
     assert (after["alertd_outbox_oldest_seconds"], after["alertd_rules_without_evidence"]) == (90, 1)
     assert after["alertd_store_written_timestamp_seconds"] == START / SECOND
     assert after["alertd_rulebook_looked_timestamp_seconds"] == START / SECOND
+
+
+def test_checks_that_wait_for_calls_ask_for_no_restart() -> None:
+    clock = FakeClock()
+    watch = Watch(clock)
+    watch.expects(clock.now())
+    watch.begins({"hourly": HOUR})
+    clock.advance(6 * MINUTE)
+    assert watch.wedged() is None
+    clock.advance(HOUR)
+    assert watch.wedged() is not None

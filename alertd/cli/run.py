@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from alertd.cli.common import Rules, leave, load_settings, require_token, show_rulebook_error
@@ -21,7 +23,8 @@ def run(rules: Rules = None) -> None:
     daemon.handle_signals()
     try:
         daemon.run()
-    except StoreDamaged:  # the log has it; not 2, because starting it again helps
+    except StoreDamaged as problem:  # not 2, because starting it again helps
+        sys.stderr.write(f"alertd: {problem}\n")  # found while it began, the log does not have it
         leave(1)
     except RulebookError as problem:
         show_rulebook_error(problem)

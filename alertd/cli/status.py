@@ -53,7 +53,7 @@ def _lines(found: Overview, now: Instant, files: str, book: Rulebook | None, lac
     budget = found.budget
     yield f"daemon    {running}"
     yield f"rulebook  {_taken(found.rulebook)}; {files}"
-    yield f"rules     {_checked(found, book)} checked, {len(found.failing)} without evidence"
+    yield f"rules     {_checked(found, book)} checked, {len(found.failing)} without evidence{_overdue(found, book, now)}"
     yield f"budget    {budget.free} of {budget.calls_per_minute} calls free, {budget.reserve} left to others"
     more = "; `alertd deliveries list` shows them, `retry` and `drop` settle them" if found.dead else ""
     yield f"outbox    {found.queued} to send, {found.dead} dead{more}"
@@ -69,6 +69,20 @@ def _checked(found: Overview, book: Rulebook | None) -> str:
     if book is None:
         return str(len(found.rules))
     return f"{sum(each.rule in book.rules for each in found.rules)} of {len(book.rules)}"
+
+
+def _overdue(found: Overview, book: Rulebook | None, now: Instant) -> str:
+    """When rules were checked last, and that some should have been since."""
+    from alertd.clock import MINUTE
+    from alertd.durations import spell_duration
+
+    if not found.rules:
+        return ""
+    last = {each.rule: each.due_at for each in found.rules}
+    rules = [rule for rule in book.rules.values() if rule.calendar is None and rule.id in last] if book else []
+    late = [rule for rule in rules if (rule.schedule.newest(now - 2 * MINUTE) or 0) > last[rule.id]]
+    text = f"; the last {spell_duration(max(0, now - max(last.values())))} ago"
+    return f"{text}; {len(late)} OVERDUE, `/readyz` or the log says why" if late else text
 
 
 def _alerts(found: Overview) -> Iterator[str]:

@@ -34,7 +34,7 @@ _KNOWN = re.compile(
     r"|(?P<github>\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{36,})"
     r"|(?P<google>\bAIza[\w-]{35})"
     r"|(?P<stripe>\b[sr]k_live_[A-Za-z0-9]{16,})"
-    r"|(?P<jwt>\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
+    r"|(?P<jwt>(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
     r"|://[^/\s:@\"'<>{}]+:(?P<password>[^/\s:@\"'<>{}$*]{4,})@[\w.-]"
 )
 _WHAT = {

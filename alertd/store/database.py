@@ -90,7 +90,7 @@ class Database:
             return None
         if now == self._inode:
             return None
-        what = "was deleted or moved" if now is None else "was replaced by another one"
+        what = "was deleted, moved or emptied" if now is None else "was replaced by another one"
         return f"the file {self._file} {what} while alertd was running; stop alertd before you touch it"
 
     @contextmanager
@@ -177,12 +177,12 @@ def translated(
 
 
 def _inode_of(file: Path | None) -> tuple[int, int] | None:
-    """Which file it is; None where there is none."""
+    """Which file it is; None where there is none, or nothing in it."""
     try:
         found = file.stat() if file else None
     except FileNotFoundError:
         return None
-    return (found.st_dev, found.st_ino) if found else None
+    return (found.st_dev, found.st_ino) if found and found.st_size else None
 
 
 def _parsed(url: str) -> tuple[_Kind, sa.URL]:

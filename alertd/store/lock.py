@@ -44,7 +44,8 @@ class Lock(Protocol):
 
 def held_before(place: Path | Server | None) -> bool:
     """Whether a daemon has held a store there, now or earlier; of a server nobody knows."""
-    return isinstance(place, Path) and _beside(place).exists()
+    mark = _beside(place) if isinstance(place, Path) else None
+    return mark is not None and mark.exists() and mark.stat().st_size > 0  # an empty one is of a start that failed
 
 
 @contextmanager

@@ -5,6 +5,7 @@ For the daemon that holds the store, and for nobody else: whoever only looks lea
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _MAGIC = b"SQLite format 3\0"
 # Beside a file that turned out to be damaged while a daemon ran: no check of SQLite's looks into the values of rows.
 _SUSPECT = "-suspect"
 
+# Beside a new file, until people have been told that the one before it was lost.
+_UNTOLD = "-lost"
+
 # What SQLite keeps beside a file while somebody writes.
 _BESIDE = ("-journal", "-wal", "-shm", _SUSPECT)
 
@@ -39,12 +43,12 @@ class Loss:
     kept: Path | None
 
 
-GONE = Loss("was deleted", None)
+GONE = Loss("was deleted or emptied", None)
 
 
 def was_here(place: Path | Server | None) -> bool:
-    """Whether a daemon has held a store there whose file is gone. To be asked before it is held again."""
-    return isinstance(place, Path) and not place.exists() and held_before(place)
+    """Whether a daemon has held a store there whose file is gone, or empty. To be asked before it is held again."""
+    return isinstance(place, Path) and not (place.exists() and place.stat().st_size) and held_before(place)
 
 
 def rescue(place: Path | Server | None, now: Instant) -> Loss | None:
@@ -60,15 +64,48 @@ def rescue(place: Path | Server | None, now: Instant) -> Loss | None:
     return Loss(f"was damaged ({reason})", _set_aside(path, now)) if reason else None
 
 
+def find_loss(place: Path | Server | None, now: Instant, *, gone: bool) -> Loss | None:
+    """What was lost and has not been told; noted until it is. `gone`: `was_here` said so. StoreError as `rescue`."""
+    loss = rescue(place, now) or (GONE if gone else None) or untold(place)
+    if loss:
+        note(place, loss)
+    return loss
+
+
+def note(place: Path | Server | None, loss: Loss) -> None:
+    """Remember a loss until it has been told: whoever is killed before, or cannot begin, leaves a store that looks well."""
+    if isinstance(place, Path):
+        with suppress(OSError):  # it is told all the same, unless this process is killed before
+            _beside(place.resolve(), _UNTOLD).write_text(json.dumps([loss.reason, str(loss.kept or "")]), encoding="utf-8")
+
+
+def untold(place: Path | Server | None) -> Loss | None:
+    """The loss that an earlier process has noted and not told."""
+    if not isinstance(place, Path) or not (noted := _beside(place.resolve(), _UNTOLD)).exists():
+        return None
+    try:
+        reason, kept = json.loads(noted.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # killed while it was written, or not to be read
+        return GONE
+    return Loss(str(reason), Path(kept) if kept else None)
+
+
+def told(place: Path | Server | None) -> None:
+    """People have been told of the loss."""
+    if isinstance(place, Path):
+        with suppress(OSError):  # then it is told again at the next start
+            _beside(place.resolve(), _UNTOLD).unlink(missing_ok=True)
+
+
 def suspect(place: Path | Server | None) -> None:
     """Note that a store is damaged, for the next `rescue`."""
     if isinstance(place, Path):
         with suppress(OSError):  # then the next check has to find out
-            _suspicion(place.resolve()).touch(mode=0o600)
+            _beside(place.resolve(), _SUSPECT).touch(mode=0o600)
 
 
-def _suspicion(path: Path) -> Path:
-    return path.with_name(path.name + _SUSPECT)
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
 
 
 def _refuse_other(path: Path) -> None:
@@ -83,7 +120,7 @@ def _refuse_other(path: Path) -> None:
 
 def _damage(path: Path) -> str | None:
     """What is wrong with the file, in SQLite's words."""
-    if _suspicion(path).exists():
+    if _beside(path, _SUSPECT).exists():
         return "rows could not be read"
     try:
         with closing(sqlite3.connect(path, timeout=BUSY / SECOND)) as connection:
@@ -104,6 +141,8 @@ def _lack(connection: sqlite3.Connection) -> str | None:
         try:
             connection.execute(str(sa.select(table))).close()
         except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:  # locked, no access, a fault of the disk: that may pass
+                raise
             return str(problem)
     return None
 

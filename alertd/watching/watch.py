@@ -239,7 +239,9 @@ class Watch:
             seen, late = self._pulses.get("reload"), self._late()
             if seen is not None and self._clock.uptime() - seen > _WEDGED:
                 return f"the main thread has hung for {spell_duration(self._clock.uptime() - seen)}"
-            return f"rules should have been checked {spell_duration(late)} ago" if late > _WEDGED else None
+            # Checks that wait for calls may take all threads of the scheduler; they end by themselves.
+            waits = any(until >= self._clock.uptime() for until in self._checking.values())
+            return f"rules should have been checked {spell_duration(late)} ago" if late > _WEDGED and not waits else None
 
     def figures(self, database: Database) -> dict[str, float]:
         """What is known here, for metrics, by their names. Moments in seconds since 1970; NaN is what is not known."""

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from alertd.errors import StoreDamaged, StoreDown, StoreError
 from alertd.store.database import Database, open_database
 from alertd.store.lock import hold
-from alertd.store.rescue import Loss, rescue, suspect, was_here
+from alertd.store.rescue import Loss, _lack, note, rescue, suspect, told, untold, was_here
 from alertd.store.tables import rules
 from alertd.store.trouble import CALM, Change, Trouble
 
@@ -144,10 +145,25 @@ def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_lost(path: Path)
     assert why(database) == ""
     whole = path.read_bytes()
     path.unlink()
-    assert "was deleted or moved while alertd was running" in why(database)
+    assert "was deleted, moved or emptied while alertd was running" in why(database)
     path.write_bytes(whole)
     assert "was replaced by another one" in why(database)
     database.close()
+
+
+def test_a_file_that_is_emptied_while_it_is_open_is_lost_and_known_to_have_been_one_at_the_next_start(path: Path) -> None:
+    with hold(path):
+        database = open_database(f"sqlite:///{path}")
+        path.write_bytes(b"")
+        assert "emptied while alertd was running" in why(database)
+        database.close()
+    assert was_here(path)
+
+
+def test_a_start_that_failed_before_it_held_anything_left_no_store_behind(tmp_path: Path) -> None:
+    place = tmp_path / "alertd.db"
+    (tmp_path / "alertd.db.lock").touch()
+    assert not was_here(place)
 
 
 def test_only_its_owner_may_read_a_store_and_its_journal(tmp_path: Path) -> None:
@@ -195,3 +211,34 @@ def test_while_a_store_is_down_even_who_changes_nothing_has_to_prove_that_it_can
     with pytest.raises(StoreDown, match="it is read-only"), database.write():
         pass
     database.close()
+
+
+class _Interrupted(sqlite3.Connection):
+    """A connection beside which another process takes the store for itself, before the statement of that number."""
+
+    left = 5
+
+    def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+        self.left -= 1
+        if not self.left:
+            (file,) = [row[2] for row in super().execute("PRAGMA database_list")]
+            self.other = sqlite3.connect(file, isolation_level=None)
+            self.other.execute("BEGIN EXCLUSIVE")
+        return super().execute(sql, *values)
+
+
+def test_a_store_that_another_process_locks_meanwhile_is_not_damaged(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=0, factory=_Interrupted)) as connection:
+        connection.left = 4  # within the tables
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            _lack(connection)
+        connection.other.close()
+
+
+def test_a_loss_is_known_until_it_has_been_told(path: Path) -> None:
+    loss = Loss("was damaged (x)", path.with_name("kept"))
+    assert untold(path) is None
+    note(path, loss)
+    assert untold(path) == loss
+    told(path)
+    assert untold(path) is None
