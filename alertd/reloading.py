@@ -232,7 +232,7 @@ class Reloading:
         if self._rejected is None:
             return
         self._rejected, self._to_tell = None, False
-        self._to_clear, self._known = self._known, False
+        self._to_clear, self._known = self._to_clear or self._known, False
         _log.info("rule files are good again")
         self.tell()
 

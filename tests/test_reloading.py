@@ -435,3 +435,16 @@ def test_what_an_earlier_process_may_have_told_is_told_to_be_over_although_this_
     write(desk.folder, one=rule("one"))
     desk.look()
     assert desk.heard[1:] == [None]
+
+
+def test_an_end_that_could_not_be_told_is_not_forgotten_when_the_files_are_wrong_once_more(desk: Desk) -> None:
+    write(desk.folder, one=BROKEN)
+    desk.look()
+    full = StoreError("the store cannot be used: disk full")
+    desk.failures = [full] * 100
+    for text in (rule("one"), BROKEN, rule("one")):
+        write(desk.folder, one=text)
+        desk.look()
+    desk.failures = []
+    desk.look()
+    assert desk.heard[1:] == [None]
