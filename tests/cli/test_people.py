@@ -17,7 +17,7 @@ from alertd.notices.silences import Silence, add
 from alertd.notices.telling import tell
 from alertd.rulebook.keeping import keep
 from alertd.store.database import Database, open_database
-from alertd.store.tables import deliveries, notices
+from alertd.store.tables import deliveries, notices, rules
 from alertd.testing import a_notice
 from tests.cli.shell import Ran, alertd
 
@@ -325,3 +325,14 @@ def test_status_says_where_a_dead_message_was_to_go_and_where_it_was_sent_in_its
     lines = say(folder, "status").out.splitlines()
     assert "  dead       opened to team, in its place to mail (incident 3), and 1 more: gone" in lines
     assert "  dead       opened to team: gone" in lines
+
+
+def test_status_says_when_rules_were_checked_last_and_which_should_have_been_since(folder: Path) -> None:
+    now = SystemClock().now()
+    with closing(store(folder)) as database, database.write() as transaction:
+        for name, due_at in (("slow", now - 3 * DAY), ("agents", now - MINUTE)):
+            row = {"rule": name, "due_at": due_at, "as_of": due_at, "question": "", "evidence": "ok", "reason": "", "missed": 0}
+            transaction.execute(sa.insert(rules).values(row))
+    (line,) = (line for line in say(folder, "status").out.splitlines() if line.startswith("rules"))
+    assert line.startswith("rules     2 of 2 checked, 0 without evidence; the last 1 min")
+    assert line.endswith(" ago; 1 OVERDUE, `/readyz` or the log says why")
